@@ -1,0 +1,42 @@
+# How every target of this project is compiled: one place for the language, the warnings and the sanitizers.
+
+# Unfused arithmetic everywhere: a*b+c must round twice, as the references that our bytes are compared with do.
+add_library(boneage_options INTERFACE)
+target_compile_features(boneage_options INTERFACE cxx_std_20)
+target_include_directories(boneage_options INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_options(boneage_options INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off -fno-math-errno -fno-trapping-math -Wall -Wextra -Wpedantic -Wshadow
+    -Wnon-virtual-dtor -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough>)
+if(BONEAGE_WARNINGS_AS_ERRORS)
+    target_compile_options(boneage_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
+endif()
+if(BONEAGE_NATIVE)
+    target_compile_options(boneage_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>)
+endif()
+if(BONEAGE_SANITIZE)
+    target_compile_options(boneage_options INTERFACE -fsanitize=${BONEAGE_SANITIZE} -fno-omit-frame-pointer
+                                                     -fno-sanitize-recover=all)
+    target_link_options(boneage_options INTERFACE -fsanitize=${BONEAGE_SANITIZE})
+endif()
+
+# boneage_library(NAME SOURCES... [LINK targets...]): a static library of one floor of the house.
+function(boneage_library name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+    add_library(${name} STATIC ${arg_SOURCES})
+    target_link_libraries(${name} PUBLIC boneage_options ${arg_LINK})
+endfunction()
+
+# boneage_test(NAME SOURCES... [LINK targets...] [LABELS labels...] [TIMEOUT seconds]): a GoogleTest program; each of
+# its tests is a test of CTest's under the given labels.
+function(boneage_test name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LINK;LABELS")
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT 300)
+    endif()
+    add_executable(${name} ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE boneage_options ${arg_LINK} GTest::gtest_main)
+    target_compile_definitions(${name} PRIVATE BONEAGE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
+                                               BONEAGE_GOLDEN="${PROJECT_SOURCE_DIR}/tests/golden")
+    gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
+                         PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,54 @@
+// The errors this project throws, by who can do something about them.
+#pragma once
+
+#include <source_location>
+#include <stdexcept>
+#include <string>
+
+namespace boneage {
+
+// Root of all errors thrown on purpose. what() is one sentence a user can act on.
+class Error : public std::runtime_error {
+public:
+    using std::runtime_error::runtime_error;
+};
+
+// One input (an image, a row) cannot be processed; a batch records it and goes on.
+class InputError : public Error {
+public:
+    // `code` is a short machine-readable reason (snake_case), `what` the sentence for people.
+    InputError(std::string code, const std::string& what) : Error(what), code_(std::move(code)) {}
+    [[nodiscard]] const std::string& code() const { return code_; }
+
+private:
+    std::string code_;
+};
+
+// The command line, a recipe or a weights file asks for something that cannot be.
+class UsageError : public Error {
+public:
+    using Error::Error;
+};
+
+// A device or one of its libraries is missing, too old, out of memory or gone.
+class DeviceError : public Error {
+public:
+    using Error::Error;
+};
+
+// A caller broke a function's contract: a defect in this program, never a user's mistake.
+class ContractError : public Error {
+public:
+    using Error::Error;
+};
+
+// Checks a precondition that a contract block states; cheap enough to stay on in release builds.
+inline void expects(bool condition, const char* what,
+                    std::source_location where = std::source_location::current()) {
+    if (!condition) [[unlikely]] {
+        throw ContractError(std::string(where.function_name()) + ": " + what + " (" + where.file_name() + ":" +
+                            std::to_string(where.line()) + ")");
+    }
+}
+
+}  // namespace boneage

@@ -1,0 +1,51 @@
+// Scalar helpers that host and device compile from one text.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+// Marks a function for both sides; empty where no CUDA compiler is at work.
+#ifdef __CUDACC__
+#define BONEAGE_HD __host__ __device__
+#else
+#define BONEAGE_HD
+#endif
+
+namespace boneage {
+
+// The 16-bit truncation of a float32 (8 exponent, 7 mantissa bits). Storage only: arithmetic happens in float.
+struct bfloat16 {
+    uint16_t bits;
+};
+
+// Nearest bfloat16, ties to even; NaN stays NaN (quietened).
+BONEAGE_HD inline bfloat16 to_bfloat16(float value) {
+    const uint32_t u = std::bit_cast<uint32_t>(value);
+    if ((u & 0x7fffffffU) > 0x7f800000U) {
+        return {static_cast<uint16_t>((u >> 16) | 0x0040U)};
+    }
+    return {static_cast<uint16_t>((u + 0x7fffU + ((u >> 16) & 1U)) >> 16)};
+}
+
+BONEAGE_HD inline float to_float(bfloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
+BONEAGE_HD inline float to_float(float value) { return value; }
+
+template <class T>
+BONEAGE_HD constexpr T clamp(T value, T low, T high) {
+    return value < low ? low : (value > high ? high : value);
+}
+
+// Position p, possibly outside [0, n), mirrored without repeating the edge pixel (OpenCV's BORDER_REFLECT_101:
+// gfedcb|abcdefgh|gfedcba). n >= 1; for n == 1 everything maps to 0.
+BONEAGE_HD constexpr int64_t reflect_101(int64_t p, int64_t n) {
+    if (n == 1) {
+        return 0;
+    }
+    while (p < 0 || p >= n) {
+        p = p < 0 ? -p : 2 * (n - 1) - p;
+    }
+    return p;
+}
+
+}  // namespace boneage
