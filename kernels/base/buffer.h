@@ -21,8 +21,8 @@ class Buffer<T, Host> {
 public:
     Buffer() = default;
     explicit Buffer(int64_t size)
-        : data_(static_cast<T*>(::operator new(
-              static_cast<size_t>(round_up(size * static_cast<int64_t>(sizeof(T)) + 1, kScratchAlignment)),
+        : data_(static_cast<T*>(::operator new (
+              static_cast<size_t>(round_up(size* static_cast<int64_t>(sizeof(T)) + 1, kScratchAlignment)),
               std::align_val_t{kScratchAlignment}))),
           size_(size) {}
 
@@ -47,7 +47,7 @@ public:
 
 private:
     struct Free {
-        void operator()(T* p) const { ::operator delete(p, std::align_val_t{kScratchAlignment}); }
+        void operator()(T* p) const { ::operator delete (p, std::align_val_t{kScratchAlignment}); }
     };
     std::unique_ptr<T, Free> data_;
     int64_t size_ = 0;

@@ -43,8 +43,7 @@ public:
 };
 
 // Checks a precondition that a contract block states; cheap enough to stay on in release builds.
-inline void expects(bool condition, const char* what,
-                    std::source_location where = std::source_location::current()) {
+inline void expects(bool condition, const char* what, std::source_location where = std::source_location::current()) {
     if (!condition) [[unlikely]] {
         throw ContractError(std::string(where.function_name()) + ": " + what + " (" + where.file_name() + ":" +
                             std::to_string(where.line()) + ")");

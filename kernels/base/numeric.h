@@ -28,8 +28,12 @@ BONEAGE_HD inline bfloat16 to_bfloat16(float value) {
     return {static_cast<uint16_t>((u + 0x7fffU + ((u >> 16) & 1U)) >> 16)};
 }
 
-BONEAGE_HD inline float to_float(bfloat16 value) { return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16); }
-BONEAGE_HD inline float to_float(float value) { return value; }
+BONEAGE_HD inline float to_float(bfloat16 value) {
+    return std::bit_cast<float>(static_cast<uint32_t>(value.bits) << 16);
+}
+BONEAGE_HD inline float to_float(float value) {
+    return value;
+}
 
 template <class T>
 BONEAGE_HD constexpr T clamp(T value, T low, T high) {

@@ -30,9 +30,7 @@ struct Image {
     constexpr Image(T* data_, int64_t height_, int64_t width_) : Image(data_, height_, width_, width_) {}
 
     // Image<T> converts to Image<const T>.
-    constexpr operator Image<const T, Space>() const
-        requires(!std::is_const_v<T>)
-    {
+    constexpr operator Image<const T, Space>() const requires(!std::is_const_v<T>) {
         return {data, height, width, stride};
     }
 
@@ -74,9 +72,7 @@ struct Tensor {
     constexpr Tensor(T* data_, int64_t n, int64_t h = 1, int64_t w = 1, int64_t c = 1)
         : data(data_), shape{n, h, w, c} {}
 
-    constexpr operator Tensor<const T, Space>() const
-        requires(!std::is_const_v<T>)
-    {
+    constexpr operator Tensor<const T, Space>() const requires(!std::is_const_v<T>) {
         return {data, shape[0], shape[1], shape[2], shape[3]};
     }
 
@@ -95,7 +91,11 @@ struct Bytes {
 
 inline constexpr int64_t kScratchAlignment = 256;
 
-constexpr int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-constexpr int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
+constexpr int64_t round_up(int64_t n, int64_t multiple) {
+    return (n + multiple - 1) / multiple * multiple;
+}
+constexpr int64_t ceil_div(int64_t n, int64_t d) {
+    return (n + d - 1) / d;
+}
 
 }  // namespace boneage

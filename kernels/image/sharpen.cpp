@@ -19,8 +19,8 @@ void sharpen_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, Sh
         const P* below = src.row(reflect_101(y + 1, src.height));
         P* out = dst.row(y);
         const auto at = [&](int64_t left, int64_t x, int64_t right) {
-            return sharpen_pixel<P>({above[left], above[x], above[right], here[left], here[x], here[right],
-                                     below[left], below[x], below[right]},
+            return sharpen_pixel<P>({above[left], above[x], above[right], here[left], here[x], here[right], below[left],
+                                     below[x], below[right]},
                                     params);
         };
         out[0] = at(reflect_101(-1, src.width), 0, reflect_101(1, src.width));

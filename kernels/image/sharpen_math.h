@@ -1,8 +1,8 @@
 // The scalar formulas of sharpen.h, compiled by both twins.
 #pragma once
 
-#include "kernels/image/sharpen.h"
 #include "kernels/base/numeric.h"
+#include "kernels/image/sharpen.h"
 
 #include <limits>
 

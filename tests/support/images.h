@@ -5,7 +5,6 @@
 #include "kernels/base/rng.h"
 
 #include <gtest/gtest.h>
-
 #include <opencv2/core.hpp>
 #include <string>
 #include <vector>
@@ -113,9 +112,9 @@ void expect_equal(Image<const T, Host> got, const cv::Mat& want, const std::stri
 
 // Sizes that break tilings, halos and vector tails; [h, w].
 inline const std::vector<std::pair<int64_t, int64_t>>& awkward_sizes() {
-    static const std::vector<std::pair<int64_t, int64_t>> sizes{{1, 1},   {1, 2},   {2, 1},    {1, 37},    {41, 1},
-                                                               {3, 3},   {7, 5},   {8, 8},    {31, 33},   {64, 64},
-                                                               {17, 129}, {130, 67}, {255, 257}, {300, 451}};
+    static const std::vector<std::pair<int64_t, int64_t>> sizes{{1, 1},    {1, 2},    {2, 1},     {1, 37},   {41, 1},
+                                                                {3, 3},    {7, 5},    {8, 8},     {31, 33},  {64, 64},
+                                                                {17, 129}, {130, 67}, {255, 257}, {300, 451}};
     return sizes;
 }
 

@@ -2,9 +2,8 @@
 
 #include "kernels/base/error.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
+#include <gtest/gtest.h>
 #include <stdexcept>
 #include <vector>
 

@@ -25,8 +25,7 @@ cv::Mat reference(const cv::Mat& src, const SharpenParams& params) {
     }
     const float corner = params.kernel == SharpenKernel::laplacian8 ? -1.0F : 0.0F;
     const float centre = params.kernel == SharpenKernel::laplacian8 ? 9.0F : 5.0F;
-    const cv::Mat kernel =
-        (cv::Mat_<float>(3, 3) << corner, -1, corner, -1, centre, -1, corner, -1, corner);
+    const cv::Mat kernel = (cv::Mat_<float>(3, 3) << corner, -1, corner, -1, centre, -1, corner, -1, corner);
     cv::filter2D(src, dst, -1, kernel, {-1, -1}, 0, cv::BORDER_REFLECT_101);
     return dst;
 }
