@@ -1,0 +1,36 @@
+# Sourced by the scripts beside it: installs what is missing of a list of Debian packages.
+# Asks nothing when all are there, so a second run costs a fraction of a second.
+
+packages_to_build=(build-essential cmake ninja-build libdnnl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libdeflate-dev libpng-dev
+    libjpeg62-turbo-dev libstb-dev)
+packages_to_test=(libgtest-dev libbenchmark-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev python3 clang-format)
+
+install_packages() {
+    local missing=() package
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" = "install ok installed" ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "Installing ${missing[*]}"
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || { echo "Please install sudo, or run as root: apt-get install ${missing[*]}" >&2; return 1; }
+        as_root=(sudo)
+    fi
+    local log
+    log=$(mktemp)
+    if ! { "${as_root[@]}" apt-get update -qq &&
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "Could not install the packages; the whole log is in $log" >&2
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# build_options: CMake options that suit this machine, one a line.
+build_options() {
+    if command -v ccache >/dev/null; then
+        echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+    fi
+}
