@@ -37,6 +37,11 @@ function(boneage_test name)
     target_link_libraries(${name} PRIVATE boneage_options ${arg_LINK} GTest::gtest_main)
     target_compile_definitions(${name} PRIVATE BONEAGE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
                                                BONEAGE_GOLDEN="${PROJECT_SOURCE_DIR}/tests/golden")
-    gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60
-                         PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+    gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 TEST_LIST ${name}_tests
+                         PROPERTIES TIMEOUT ${arg_TIMEOUT})
+    # Discovery flattens lists among its PROPERTIES, so several labels are set afterwards, when CTest reads the tests.
+    string(REPLACE "\\;" ";" labels "${arg_LABELS}")
+    set(labels_file "${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake")
+    file(WRITE "${labels_file}" "set_tests_properties(\${${name}_tests} PROPERTIES LABELS \"${labels}\")\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels_file}")
 endfunction()
