@@ -36,6 +36,12 @@ public:
     using Error::Error;
 };
 
+// A device has no room for what was asked: a smaller batch may fit.
+class OutOfDeviceMemory : public DeviceError {
+public:
+    using DeviceError::DeviceError;
+};
+
 // A caller broke a function's contract: a defect in this program, never a user's mistake.
 class ContractError : public Error {
 public:

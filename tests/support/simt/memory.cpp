@@ -1,0 +1,175 @@
+#include "memory.h"
+
+#include "cuda_runtime.h"
+#include "sanitizer.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+namespace {
+
+std::map<const char*, std::size_t> allocations;
+
+constexpr std::size_t padded(std::size_t n) {
+    return (n + 255) / 256 * 256;
+}
+
+void device_access([[maybe_unused]] bool allowed) {
+#ifdef SIMT_ASAN
+    for (auto& [p, n] : allocations) {
+        allowed ? __asan_unpoison_memory_region(p, n) : __asan_poison_memory_region(p, n);
+    }
+#endif
+}
+
+}  // namespace
+
+namespace simt {
+
+Access::Access() {
+    device_access(true);
+}
+Access::~Access() {
+    device_access(false);
+}
+
+bool inside(const void* p, std::size_t n) {
+    auto it = allocations.upper_bound(static_cast<const char*>(p));
+    return it != allocations.begin() && (--it, static_cast<const char*>(p) + n <= it->first + it->second);
+}
+
+bool is_device_pointer(const void* p) {
+    return inside(p, 1);
+}
+
+}  // namespace simt
+
+cudaError_t cudaMalloc(void** p, std::size_t bytes) {
+    *p = nullptr;
+    if (!bytes)
+        return cudaSuccess;
+    auto* q = static_cast<char*>(std::aligned_alloc(256, padded(bytes)));
+    if (!q)
+        return cudaErrorMemoryAllocation;
+    std::memset(q, 0xcd, bytes);  // fresh device memory holds garbage, not zeros
+    allocations[q] = bytes;
+#ifdef SIMT_ASAN
+    __asan_poison_memory_region(q, padded(bytes));
+#endif
+    *p = q;
+    return cudaSuccess;
+}
+cudaError_t cudaFree(void* p) {
+    if (!p)
+        return cudaSuccess;
+    auto it = allocations.find(static_cast<char*>(p));
+    if (it == allocations.end())
+        return cudaErrorInvalidValue;
+#ifdef SIMT_ASAN
+    __asan_unpoison_memory_region(p, padded(it->second));
+#endif
+    allocations.erase(it);
+    std::free(p);
+    return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t n, cudaMemcpyKind kind, cudaStream_t) {
+    const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+    const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+    if (n && kind != cudaMemcpyDefault && (simt::inside(to, n) != to_device || simt::inside(from, n) != from_device))
+        return cudaErrorInvalidValue;
+    simt::Access access;
+    std::memmove(to, from, n);
+    return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int v, std::size_t n, cudaStream_t) {
+    if (n && !simt::inside(to, n))
+        return cudaErrorInvalidValue;
+    simt::Access access;
+    std::memset(to, v, n);
+    return cudaSuccess;
+}
+
+const char* cudaGetErrorString(cudaError_t e) {
+    switch (e) {
+        case cudaSuccess:
+            return "no error";
+        case cudaErrorMemoryAllocation:
+            return "out of memory";
+        case cudaErrorInvalidConfiguration:
+            return "invalid configuration argument";
+        case cudaErrorNoDevice:
+            return "no CUDA-capable device is detected";
+        case cudaErrorInsufficientDriver:
+            return "CUDA driver version is insufficient for CUDA runtime version";
+        default:
+            return "invalid argument";
+    }
+}
+
+struct CUstream_st {};
+struct CUevent_st {
+    std::chrono::steady_clock::time_point reached;
+};
+
+cudaError_t cudaGetDeviceCount(int* count) {
+    *count = 1;
+    return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int ordinal) {
+    return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
+    *properties = {"CUDA kernels on the CPU", 9, 0, 4, 1 << 20, std::size_t{1} << 32, 227 << 10};
+    return cudaSetDevice(ordinal);
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
+    *value = attribute == cudaDevAttrMemoryClockRate ? 1000000 : 64;
+    return cudaSetDevice(ordinal);
+}
+cudaError_t cudaDriverGetVersion(int* version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+    return cudaDriverGetVersion(version);
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+    *stream = new CUstream_st;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+    delete stream;
+    return cudaSuccess;
+}
+cudaError_t cudaEventCreate(cudaEvent_t* event) {
+    *event = new CUevent_st;
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+    delete event;
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+    event->reached = std::chrono::steady_clock::now();
+    return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t) {
+    return cudaSuccess;
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    *milliseconds = std::chrono::duration<float, std::milli>(end->reached - start->reached).count();
+    return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
+    return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
+    *p = std::aligned_alloc(256, padded(bytes ? bytes : 1));
+    return *p ? cudaSuccess : cudaErrorMemoryAllocation;
+}
+cudaError_t cudaFreeHost(void* p) {
+    std::free(p);
+    return cudaSuccess;
+}

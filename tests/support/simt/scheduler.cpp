@@ -1,0 +1,505 @@
+// Runs CUDA kernels on the CPU: a fiber for each thread of a block, one block after another, on one host
+// thread. Deterministic: the same options and seed give the same interleaving.
+// Compile without -fsanitize=thread even in ThreadSanitizer builds, but with SIMT_TSAN defined.
+#include "cuda_runtime.h"
+#include "fiber.h"
+#include "memory.h"
+#include "sanitizer.h"
+
+#include <cstdio>
+#include <deque>
+#include <new>
+#include <pthread.h>
+#include <random>
+#include <sys/mman.h>
+#include <vector>
+
+#ifdef SIMT_TSAN
+#include <sanitizer/tsan_interface.h>
+extern "C" {
+void __tsan_acquire(void*);
+void __tsan_release(void*);
+}
+#endif
+
+namespace simt {
+namespace {
+
+#ifdef SIMT_ASAN
+constexpr std::size_t kStack = 256 << 10;
+#else
+constexpr std::size_t kStack = 64 << 10;
+#endif
+
+struct Fiber {
+    char* bottom = nullptr;
+    std::size_t size = 0;
+    Context context{};
+    void* fake_stack = nullptr;
+};
+enum class State : unsigned char { fresh, ready, at_barrier, at_collective, returned };
+struct Thread {
+    uint3 idx;
+    State state;
+    Fiber* fiber = nullptr;
+    const char* what;
+    Site site;  // where it waits, or waited last
+    unsigned mask;
+    int source;
+    unsigned long long value, result;
+    Finish finish;
+    void* tsan = nullptr;
+};
+struct Warp {
+    unsigned alive, waiting;
+};
+
+Options g_options;
+Counters g_counters;
+std::vector<Thread> threads(1024);
+Warp warps[32];
+std::vector<unsigned> order;
+std::deque<Fiber> fibers;
+std::vector<Fiber*> spare, retired;
+Fiber main_fiber;
+Thread* self;
+unsigned count, done, at_barrier, cursor;
+bool progress, running;
+int votes[4];
+void (*g_body)(void*);
+void* g_context;
+unsigned char* g_shared;
+std::string failure;
+std::minstd_rand rng;
+#ifdef SIMT_TSAN
+void* tsan_main;
+long tsan_start, tsan_end;
+// A thread leaving a barrier must not inherit what others did on their way to the next one: two tokens by
+// turns, 8 bytes each since ThreadSanitizer merges smaller ones, and an own epoch from there on.
+struct Tokens {
+    long barrier[2], warp[32][2];
+};
+long own_token[1024];
+// ThreadSanitizer forgets the accesses of a thread when its number is given out again, soon after it ended, and
+// has about 8000 numbers: end the threads of a launch as late as that allows.
+std::deque<void*> tsan_dead;
+void tsan_bury(std::size_t keep) {
+    for (; tsan_dead.size() > keep; tsan_dead.pop_front())
+        __tsan_destroy_fiber(tsan_dead.front());
+}
+std::vector<Tokens> tsan_tokens;
+Tokens* tsan;
+unsigned barrier_turn, warp_turn[32];
+#define SIMT_TSAN_DO(x) x
+#else
+#define SIMT_TSAN_DO(x)
+#endif
+
+unsigned index_of(const Thread& t) {
+    return unsigned(&t - threads.data());
+}
+std::string text(uint3 i) {
+    return "(" + std::to_string(i.x) + "," + std::to_string(i.y) + "," + std::to_string(i.z) + ")";
+}
+std::string text(const Thread& t) {
+    return "thread " + text(t.idx);
+}
+std::string text(Site s) {
+    return std::string(s.file) + ":" + std::to_string(s.line);
+}
+
+void enter(Fiber& to, Fiber& from, [[maybe_unused]] void* tsan, [[maybe_unused]] bool dying = false) {
+    ++g_counters.switches;
+#ifdef SIMT_ASAN
+    __sanitizer_start_switch_fiber(dying ? nullptr : &from.fake_stack, to.bottom, to.size);
+#endif
+    SIMT_TSAN_DO(__tsan_switch_to_fiber(tsan, __tsan_switch_to_fiber_no_sync);)
+    swap_to(from.context, to.context);
+#ifdef SIMT_ASAN
+    __sanitizer_finish_switch_fiber(from.fake_stack, nullptr, nullptr);
+#endif
+}
+
+void entry();
+
+Fiber* take_fiber() {
+    if (spare.empty()) {
+        constexpr std::size_t guard = 4096;
+#ifndef SIMT_TSAN
+        auto* p = static_cast<char*>(
+            mmap(nullptr, kStack + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        if (p == MAP_FAILED)
+            throw std::bad_alloc();
+        mprotect(p, guard, PROT_NONE);  // running off the stack faults instead of corrupting a neighbour
+        constexpr int many = 1;
+#else  // one mapping for many stacks: a launch may need a stack for each of its threads
+        constexpr int many = 256;
+        auto* p = static_cast<char*>(mmap(nullptr, many * (kStack + guard), PROT_READ | PROT_WRITE,
+                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+        if (p == MAP_FAILED)
+            throw std::bad_alloc();
+#endif
+        for (int i = 0; i < many; ++i) {
+            fibers.push_back({p + guard + i * (kStack + guard), kStack, {}, nullptr});
+            spare.push_back(&fibers.back());
+        }
+    }
+    Fiber* f = spare.back();
+    spare.pop_back();
+#ifdef SIMT_ASAN
+    __asan_unpoison_memory_region(f->bottom, kStack);
+#endif
+    const std::size_t colour = std::size_t(f->bottom - static_cast<char*>(nullptr)) / (kStack + 4096) % 32 *
+                               192;  // spreads the stack tops over the cache sets
+    make_context(f->context, f->bottom + kStack - colour, kStack - colour, entry);
+    return f;
+}
+
+Thread* next() {  // the next thread that can run in this sweep
+    while (cursor < count) {
+        Thread& t = threads[order[cursor++]];
+        if (t.state == State::fresh || t.state == State::ready) {
+            progress = true;
+            return &t;
+        }
+    }
+    return nullptr;
+}
+
+void become(Thread& t) {
+    self = &t;
+    threadIdx = t.idx;
+    t.state = State::ready;
+}
+
+void leave(bool dying = false) {  // hand over to the next thread, or to the main fiber at the end of a sweep
+    Fiber& from = *self->fiber;
+#ifndef SIMT_TSAN
+    if (Thread* t = failure.empty() ? next() : nullptr) {
+        if (dying && t->state == State::fresh)
+            return;  // unreachable: entry() adopts fresh threads itself
+        if (t->state == State::fresh)
+            t->fiber = take_fiber();
+        become(*t);
+        enter(*t->fiber, from, nullptr, dying);
+        return;
+    }
+    enter(main_fiber, from, nullptr, dying);
+#else
+    enter(main_fiber, from, tsan_main, dying);
+#endif
+}
+
+[[noreturn]] void fail(const std::string& message) {
+    failure = "block " + text(blockIdx) + ": " + message;
+    leave(true);
+    __builtin_unreachable();
+}
+
+void try_barrier() {
+    if (!at_barrier || at_barrier + done != count || (g_options.strict_exit && done))
+        return;
+    const int result[4] = {0, votes[1], votes[2] == int(at_barrier), votes[3] > 0};
+    for (unsigned i = 0; i < count; ++i)
+        if (threads[i].state == State::at_barrier) {
+            threads[i].state = State::ready;
+            threads[i].result = unsigned(result[threads[i].source]);
+        }
+    at_barrier = 0;
+    votes[1] = votes[2] = votes[3] = 0;
+    ++g_counters.barriers;
+    SIMT_TSAN_DO(++barrier_turn;)
+}
+
+void try_collective(unsigned warp, unsigned mask) {
+    Thread* t = &threads[warp * 32];
+    Warp& w = warps[warp];
+    const unsigned group = mask & w.alive;  // lanes that returned are not waited for
+    if (!group || (w.waiting & group) != group)
+        return;
+    const Thread& first = t[__builtin_ctz(group)];
+    unsigned long long value[32], result[32];
+    int source[32];
+    for (unsigned left = group; left; left &= left - 1) {
+        const int k = __builtin_ctz(left);
+        if (t[k].mask != mask)
+            return;
+        if (t[k].site.line != first.site.line || t[k].what != first.what)
+            fail(text(first) + " is in " + first.what + " at " + text(first.site) + " while " + text(t[k]) +
+                 " of its warp is in " + t[k].what + " at " + text(t[k].site));
+        value[k] = t[k].value;
+        source[k] = t[k].source;
+    }
+    first.finish(value, source, group, result);
+    for (unsigned left = group; left; left &= left - 1) {
+        const int k = __builtin_ctz(left);
+        t[k].result = result[k];
+        t[k].state = State::ready;
+    }
+    w.waiting &= ~group;
+    ++g_counters.collectives;
+    SIMT_TSAN_DO(++warp_turn[warp];)
+}
+
+void entry() {
+    for (;;) {
+#ifdef SIMT_ASAN
+        __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
+#endif
+        for (;;) {
+            SIMT_TSAN_DO(__tsan_acquire(&tsan_start);)
+            g_body(g_context);
+            SIMT_TSAN_DO(__tsan_release(&tsan_end);)
+            Thread& me = *self;
+            me.state = State::returned;
+            ++done;
+            const unsigned warp = index_of(me) / 32;
+            warps[warp].alive &= ~(1u << lane());
+            for (unsigned left = warps[warp].waiting; left; left = left & (left - 1) & warps[warp].waiting)
+                try_collective(warp, threads[warp * 32 + __builtin_ctz(left)].mask);
+            try_barrier();
+#ifndef SIMT_TSAN
+            const unsigned at = cursor;
+            if (Thread* t = next()) {
+                if (t->state == State::fresh) {
+                    t->fiber = me.fiber;
+                    me.fiber = nullptr;
+                    become(*t);
+                    continue;
+                }  // run it on this very stack
+                cursor = at;
+            }
+            spare.push_back(me.fiber);
+#endif
+            leave(true);
+        }
+    }
+}
+
+void resume(Thread& t) {
+    if (t.state == State::fresh) {
+        t.fiber = take_fiber();
+        SIMT_TSAN_DO(tsan_bury(6000); t.tsan = __tsan_create_fiber(0);)
+    }
+    become(t);
+    enter(*t.fiber, main_fiber, t.tsan);
+#ifdef SIMT_TSAN
+    if (t.state == State::returned) {
+        retired.push_back(t.fiber);
+        t.fiber = nullptr;
+        tsan_dead.push_back(t.tsan);
+    }
+#endif
+}
+
+std::string stuck() {
+    std::vector<std::pair<std::string, std::pair<unsigned, const Thread*>>> groups;
+    for (unsigned i = 0; i < count; ++i) {
+        const Thread& t = threads[i];
+        char mask[24];
+        std::snprintf(mask, sizeof mask, ", mask 0x%08x", t.mask);
+        const std::string w = t.state == State::returned ? "returned"
+                                                         : std::string("wait in ") + t.what + " at " + text(t.site) +
+                                                               (t.state == State::at_collective ? mask : "");
+        auto it = std::find_if(groups.begin(), groups.end(), [&](auto& g) { return g.first == w; });
+        if (it == groups.end())
+            groups.push_back({w, {1, &t}});
+        else
+            ++it->second.first;
+    }
+    std::string s = "block " + text(blockIdx) + " is stuck:";
+    for (auto& [w, g] : groups)
+        s += "\n  " + std::to_string(g.first) + " of " + std::to_string(count) + " threads " + w +
+             " (first: " + text(*g.second) + ")";
+    return s;
+}
+
+void permute(std::vector<unsigned>& v, unsigned n) {
+    v.resize(n);
+    for (unsigned i = 0; i < n; ++i)
+        v[i] = g_options.order == Order::descending ? n - 1 - i : i;
+    if (g_options.order == Order::shuffled)
+        std::shuffle(v.begin(), v.end(), rng);
+}
+
+void run_block() {
+    done = at_barrier = 0;
+    for (unsigned i = 0; i < count; ++i) {
+        Thread& t = threads[i];
+        t.idx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+        t.state = State::fresh;
+    }
+    for (unsigned w = 0; w * 32 < count; ++w)
+        warps[w] = {count - w * 32 >= 32 ? ~0u : (1u << (count - w * 32)) - 1, 0};
+    permute(order, count);
+    while (done < count && failure.empty()) {
+        cursor = 0;
+        progress = false;
+        while (Thread* t = next()) {
+            resume(*t);
+            if (!failure.empty())
+                break;
+        }
+        if (!progress)
+            failure = stuck();
+    }
+    if (failure.empty())
+        return;
+    for (unsigned i = 0; i < count; ++i)
+        if (threads[i].state != State::returned && threads[i].fiber) {
+#ifndef SIMT_TSAN
+            retired.push_back(threads[i].fiber);
+#endif
+            threads[i].fiber = nullptr;
+        }
+    throw Error(std::exchange(failure, {}));
+}
+
+void recycle() {
+    spare.insert(spare.end(), retired.begin(), retired.end());
+    retired.clear();
+}
+
+}  // namespace
+
+Options& options() {
+    return g_options;
+}
+Counters& counters() {
+    return g_counters;
+}
+void* dynamic_shared() {
+    return g_shared;
+}
+int lane() {
+    return int(index_of(*self) & 31);
+}
+
+void gather(const unsigned long long* value, const int* source, unsigned mask, unsigned long long* result) {
+    for (int l = 0; l < 32; ++l)
+        if (mask >> l & 1)  // a lane outside the mask has no defined value: hand out garbage
+            result[l] = (mask >> source[l] & 1) ? value[source[l]] : 0xa5a5a5a5a5a5a5a5ull;
+}
+void ballot(const unsigned long long* value, const int*, unsigned mask, unsigned long long* result) {
+    unsigned long long b = 0;
+    for (int l = 0; l < 32; ++l)
+        if ((mask >> l & 1) && value[l])
+            b |= 1ull << l;
+    for (int l = 0; l < 32; ++l)
+        if (mask >> l & 1)
+            result[l] = b;
+}
+
+int barrier(int predicate, int kind, const char* name, Site site) {
+    Thread& me = *self;
+    me.what = name;
+    me.site = site;
+    me.source = kind;
+    for (unsigned i = 0; at_barrier && i < count; ++i)
+        if (threads[i].state == State::at_barrier) {
+            if (threads[i].site.line != site.line)
+                fail(text(me) + " is in " + name + " at " + text(site) + " while " + text(threads[i]) + " is in " +
+                     threads[i].what + " at " + text(threads[i].site));
+            break;
+        }
+    for (unsigned i = 0; g_options.strict_exit && done && i < count; ++i)
+        if (threads[i].state == State::returned)
+            fail(text(me) + " is in " + name + " at " + text(site) + " but " + text(threads[i]) + " has returned");
+    votes[kind] += predicate != 0;
+    ++at_barrier;
+    me.state = State::at_barrier;
+    SIMT_TSAN_DO(long* token = &tsan->barrier[barrier_turn & 1]; __tsan_release(token);)
+    try_barrier();
+    if (me.state != State::ready)
+        leave();
+    SIMT_TSAN_DO(__tsan_acquire(token); __tsan_release(&own_token[index_of(me)]);)
+    return int(me.result);
+}
+
+unsigned long long collective(unsigned mask, unsigned long long value, int source, Finish finish, const char* name,
+                              Site site) {
+    Thread& me = *self;
+    const unsigned warp = index_of(me) / 32;
+    if (!(mask >> lane() & 1))
+        fail(text(me) + " calls " + name + " at " + text(site) + " with a mask that leaves itself out");
+    me.what = name;
+    me.site = site;
+    me.mask = mask;
+    me.value = value;
+    me.source = source;
+    me.finish = finish;
+    me.state = State::at_collective;
+    warps[warp].waiting |= 1u << lane();
+    [[maybe_unused]] const bool orders = std::strcmp(name, "__syncwarp") == 0;  // shuffles do not order memory
+    SIMT_TSAN_DO(long* token = &tsan->warp[warp][warp_turn[warp] & 1]; if (orders) __tsan_release(token);)
+    try_collective(warp, mask);
+    if (me.state != State::ready)
+        leave();
+    SIMT_TSAN_DO(if (orders) {
+        __tsan_acquire(token);
+        __tsan_release(&own_token[index_of(me)]);
+    })
+    return me.result;
+}
+
+void maybe_yield() {
+    if (g_options.yield_every && rng() % g_options.yield_every == 0)
+        leave();  // still Ready: resumed in the next sweep
+}
+
+void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), void* context) {
+    if (running)
+        throw Error("a kernel launched a kernel");
+    struct Guard {
+        Access access;
+        Guard() { running = true; }
+        ~Guard() {
+            running = false;
+            std::free(g_shared);
+            g_shared = nullptr;
+            recycle();
+        }
+    } guard;
+    g_body = body;
+    g_context = context;
+    gridDim = grid;
+    blockDim = block;
+    count = block.x * block.y * block.z;
+    rng.seed(g_options.seed);
+    ++g_counters.launches;
+#ifdef SIMT_ASAN
+    if (!main_fiber.bottom) {
+        pthread_attr_t a;
+        void* p;
+        pthread_getattr_np(pthread_self(), &a);
+        pthread_attr_getstack(&a, &p, &main_fiber.size);
+        pthread_attr_destroy(&a);
+        main_fiber.bottom = static_cast<char*>(p);
+    }
+#endif
+    SIMT_TSAN_DO(tsan_main = __tsan_get_current_fiber(); __tsan_release(&tsan_start);)
+    std::vector<unsigned> blocks;
+    permute(blocks, grid.x * grid.y * grid.z);
+    SIMT_TSAN_DO(tsan_tokens.assign(blocks.size(), {});)
+    for (unsigned b : blocks) {
+        SIMT_TSAN_DO(tsan = &tsan_tokens[b];)
+        blockIdx = {b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
+        std::free(g_shared);
+        g_shared = nullptr;
+        if (shared_bytes) {
+            g_shared = static_cast<unsigned char*>(std::malloc(shared_bytes));
+            std::memset(g_shared, 0xcd, shared_bytes);
+        }
+        run_block();
+        ++g_counters.blocks;
+        g_counters.threads += count;
+        SIMT_TSAN_DO(if (!g_options.race_across_blocks) {
+            __tsan_acquire(&tsan_end);
+            __tsan_release(&tsan_start);
+            recycle();
+        })
+    }
+    SIMT_TSAN_DO(__tsan_acquire(&tsan_end); tsan_bury(0);)
+}
+
+}  // namespace simt
