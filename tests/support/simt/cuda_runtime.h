@@ -54,15 +54,19 @@ constexpr std::size_t simt_align(std::size_t n) {
 using uchar = unsigned char;
 using ushort = unsigned short;
 using uint = unsigned int;
+// clang-format off
 SIMT_VEC(signed char, char, simt_align)
 SIMT_VEC(unsigned char, uchar, simt_align)
 SIMT_VEC(short, short, simt_align)
 SIMT_VEC(unsigned short, ushort, simt_align)
 SIMT_VEC(int, int, simt_align)
-SIMT_VEC(unsigned int, uint, simt_align) SIMT_VEC(float, float, simt_align) SIMT_VEC(double, double, simt_align)
+SIMT_VEC(unsigned int, uint, simt_align)
+SIMT_VEC(float, float, simt_align)
+SIMT_VEC(double, double, simt_align)
+// clang-format on
 #undef SIMT_VEC
 
-    struct dim3 {
+struct dim3 {
     unsigned x, y, z;
     constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
@@ -124,8 +128,21 @@ T from(unsigned long long b) {
     return v;
 }
 
-void gather(const unsigned long long*, const int*, unsigned, unsigned long long*);
-void ballot(const unsigned long long*, const int*, unsigned, unsigned long long*);
+inline void gather(const unsigned long long* value, const int* source, unsigned mask, unsigned long long* result) {
+    for (int l = 0; l < 32; ++l)
+        if (mask >> l & 1)  // a lane outside the mask has no defined value: hand out garbage
+            result[l] = (mask >> source[l] & 1) ? value[source[l]] : 0xa5a5a5a5a5a5a5a5ull;
+}
+inline void ballot(const unsigned long long* value, const int*, unsigned mask, unsigned long long* result) {
+    unsigned long long b = 0;
+    for (int l = 0; l < 32; ++l)
+        if ((mask >> l & 1) && value[l])
+            b |= 1ull << l;
+    for (int l = 0; l < 32; ++l)
+        if (mask >> l & 1)
+            result[l] = b;
+}
+
 }  // namespace simt
 
 // ---- barriers and warp collectives -------------------------------------------------------------------

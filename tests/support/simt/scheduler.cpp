@@ -375,21 +375,6 @@ int lane() {
     return int(index_of(*self) & 31);
 }
 
-void gather(const unsigned long long* value, const int* source, unsigned mask, unsigned long long* result) {
-    for (int l = 0; l < 32; ++l)
-        if (mask >> l & 1)  // a lane outside the mask has no defined value: hand out garbage
-            result[l] = (mask >> source[l] & 1) ? value[source[l]] : 0xa5a5a5a5a5a5a5a5ull;
-}
-void ballot(const unsigned long long* value, const int*, unsigned mask, unsigned long long* result) {
-    unsigned long long b = 0;
-    for (int l = 0; l < 32; ++l)
-        if ((mask >> l & 1) && value[l])
-            b |= 1ull << l;
-    for (int l = 0; l < 32; ++l)
-        if (mask >> l & 1)
-            result[l] = b;
-}
-
 int barrier(int predicate, int kind, const char* name, Site site) {
     Thread& me = *self;
     me.what = name;
