@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 // Marks a function for both sides; empty where no CUDA compiler is at work.
 #ifdef __CUDACC__
@@ -38,6 +39,17 @@ BONEAGE_HD inline float to_float(float value) {
 template <class T>
 BONEAGE_HD constexpr T clamp(T value, T low, T high) {
     return value < low ? low : (value > high ? high : value);
+}
+
+// Nearest integer, ties to even; |value| < 2^31.
+BONEAGE_HD inline int32_t round_half_even(float value) {
+    return static_cast<int32_t>(std::nearbyintf(value));
+}
+
+// The value of the pixel type P nearest to `value`.
+template <class P>
+BONEAGE_HD constexpr P saturate(int32_t value) {
+    return static_cast<P>(clamp<int32_t>(value, 0, std::numeric_limits<P>::max()));
 }
 
 // Position p, possibly outside [0, n), mirrored without repeating the edge pixel (OpenCV's BORDER_REFLECT_101:

@@ -4,8 +4,6 @@
 #include "kernels/base/numeric.h"
 #include "kernels/image/sharpen.h"
 
-#include <limits>
-
 namespace boneage {
 
 // The nine pixels around (y, x) named by compass; `c` is the pixel itself.
@@ -13,11 +11,6 @@ template <class P>
 struct Neighbours {
     P nw, n, ne, w, c, e, sw, s, se;
 };
-
-template <class P>
-BONEAGE_HD inline P saturate(int32_t value) {
-    return static_cast<P>(clamp<int32_t>(value, 0, std::numeric_limits<P>::max()));
-}
 
 template <class P>
 BONEAGE_HD inline P sharpen_pixel(const Neighbours<P>& v, const SharpenParams& params) {
@@ -30,11 +23,7 @@ BONEAGE_HD inline P sharpen_pixel(const Neighbours<P>& v, const SharpenParams& p
         return saturate<P>(9 * v.c - cross - corners);
     }
     const float laplacian = static_cast<float>(2 * corners - 8 * v.c);
-#ifdef __CUDA_ARCH__
-    return saturate<P>(__float2int_rn(__fsub_rn(static_cast<float>(v.c), __fmul_rn(params.amount, laplacian))));
-#else
-    return saturate<P>(static_cast<int32_t>(std::nearbyintf(static_cast<float>(v.c) - params.amount * laplacian)));
-#endif
+    return saturate<P>(round_half_even(static_cast<float>(v.c) - params.amount * laplacian));
 }
 
 }  // namespace boneage
