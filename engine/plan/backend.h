@@ -1,0 +1,66 @@
+// What runs a plan: a factory of runnable steps over memory of its own kind.
+#pragma once
+
+#include "engine/plan/parameters.h"
+#include "engine/plan/plan.h"
+
+#include <functional>
+#include <memory>
+
+namespace boneage::plan {
+
+// A value at its place: element (n, y, x, c) lies at data + (((n*h + y)*w + x) * pixel_stride + c) * size_of(type).
+// `data` is an address in the back end's memory: on a device, not one the host may dereference.
+struct Place {
+    std::byte* data = nullptr;
+    Shape shape;
+    DataType type = DataType::f32;
+    int64_t pixel_stride = 0;
+    [[nodiscard]] bool dense() const { return pixel_stride == shape.c; }
+};
+
+struct Operands {
+    Place x;
+    std::optional<Place> residual;  // the same data as y when it is to be overwritten
+    Place y;
+};
+
+// A step bound to its places and weights. Runs on the back end's workers or stream, in the order of the calls.
+class Runnable {
+public:
+    virtual ~Runnable() = default;
+    // Memory needed while it runs and not afterwards; steps share one area of the largest size asked for.
+    [[nodiscard]] virtual int64_t scratch_bytes() const { return 0; }
+    virtual void run(std::byte* scratch) = 0;
+};
+
+// Owned memory of the back end, aligned to kArenaAlignment.
+using Memory = std::unique_ptr<std::byte, std::function<void(std::byte*)>>;
+
+// Everything expensive (choosing kernels, reordering weights) happens in make(): running allocates nothing. Places
+// stay valid as long as the runnable lives. The same plan must give the same bits for an image at any batch size.
+// A back end must outlive what it made, and serves one thread at a time.
+class Backend {
+public:
+    virtual ~Backend() = default;
+    [[nodiscard]] virtual Traits traits() const = 0;
+
+    [[nodiscard]] virtual Memory allocate(int64_t bytes) = 0;
+    // Whether the host may dereference this memory; then inputs and outputs are used where they lie.
+    [[nodiscard]] virtual bool host_addressable() const = 0;
+    // Between host memory and the back end's, in the order of the steps run; download() waits for them.
+    virtual void upload(std::byte* to, const void* from, int64_t bytes) = 0;
+    virtual void download(void* to, const std::byte* from, int64_t bytes) = 0;
+    // Waits until everything run so far is done.
+    virtual void synchronize() = 0;
+
+    virtual std::unique_ptr<Runnable> make(const FusedConv& step, const Operands& at, const Weights& weights) = 0;
+    virtual std::unique_ptr<Runnable> make(const MaxPool& step, const Operands& at) = 0;
+    virtual std::unique_ptr<Runnable> make(const GlobalAvgPool& step, const Operands& at) = 0;
+    virtual std::unique_ptr<Runnable> make(const Linear& step, const Operands& at, const Weights& weights) = 0;
+    virtual std::unique_ptr<Runnable> make(const TransposedConv& step, const Operands& at, const Weights& weights) = 0;
+    virtual std::unique_ptr<Runnable> make(const DepthToSpace& step, const Operands& at) = 0;
+    virtual std::unique_ptr<Runnable> make(const Copy& step, const Operands& at) = 0;
+};
+
+}  // namespace boneage::plan

@@ -1,0 +1,54 @@
+// A plan made runnable: owns the arena, binds every step to it once, then only runs.
+#pragma once
+
+#include "engine/plan/backend.h"
+
+#include <span>
+
+namespace boneage::plan {
+
+class Executor {
+public:
+    // Reads all weights and makes all steps. The plan must have been lowered with backend.traits(); `backend` must
+    // outlive the executor.
+    Executor(Plan plan, Backend& backend, const ParameterSource& parameters);
+
+    // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read.
+    // An input named in Options::rerun, and all inputs a rerun does not name, keep their values across rerun().
+    std::span<float> input(std::string_view name);
+    // [n, h, w, c] float32, valid after run() or rerun() until the next one.
+    [[nodiscard]] std::span<const float> output(std::string_view name) const;
+    // A copy of an input, output or kept value as float32, dense.
+    [[nodiscard]] std::vector<float> read(std::string_view name) const;
+
+    // Where an input or output lies, for callers that work in the back end's memory.
+    [[nodiscard]] Place place(std::string_view name) const;
+
+    void run();
+    // Runs only the steps that depend on this input; the rest keeps the values of the last run().
+    void rerun(std::string_view input_name);
+
+    [[nodiscard]] const Plan& plan() const { return plan_; }
+    // Arena and scratch; weights belong to the steps.
+    [[nodiscard]] int64_t memory_bytes() const;
+
+private:
+    struct Staging {
+        ValueId value;
+        std::vector<float> host;  // what the caller sees where the host cannot reach the arena
+    };
+
+    [[nodiscard]] Place place_of(ValueId id) const;
+    [[nodiscard]] std::span<float> host_view(ValueId id) const;
+    void run_steps(std::span<const int32_t> steps, std::span<const ValueId> inputs);
+
+    Plan plan_;
+    Backend& backend_;
+    Memory arena_;
+    Memory scratch_;
+    int64_t scratch_bytes_ = 0;
+    std::vector<std::unique_ptr<Runnable>> runnables_;
+    mutable std::vector<Staging> staging_;
+};
+
+}  // namespace boneage::plan
