@@ -9,14 +9,25 @@
 
 namespace boneage::plan {
 
-// A value at its place: element (n, y, x, c) lies at data + (((n*h + y)*w + x) * pixel_stride + c) * size_of(type).
+// A value at its place. Element (n, y, x, c) lies at data + offset * size_of(type), where offset is
+//   ((n*h + y)*w + x) * pixel_stride + c                                                            for channel_block
+//   1,
+//   (((n*pixel_stride/b + c/b)*h + y)*w + x) * b + c%b    (planes of b channels, NCHWc)              for channel_block
+//   b.
 // `data` is an address in the back end's memory: on a device, not one the host may dereference.
 struct Place {
     std::byte* data = nullptr;
     Shape shape;
     DataType type = DataType::f32;
-    int64_t pixel_stride = 0;
+    int64_t pixel_stride = 0;   // channels of the buffer that holds the value
+    int64_t channel_block = 1;  // divides shape.c, pixel_stride and the value's first channel
     [[nodiscard]] bool dense() const { return pixel_stride == shape.c; }
+    // Where an element lies, in elements after `data`.
+    [[nodiscard]] int64_t offset(int64_t n, int64_t y, int64_t x, int64_t c) const {
+        const int64_t b = channel_block;
+        return b == 1 ? ((n * shape.h + y) * shape.w + x) * pixel_stride + c
+                      : (((n * pixel_stride / b + c / b) * shape.h + y) * shape.w + x) * b + c % b;
+    }
 };
 
 struct Operands {

@@ -18,6 +18,7 @@ struct Traits {
     bool conv_writes_slices = false;      // so may its y and residual. All other steps take slices anyway
     bool residual_in_place = false;       // y may overwrite a residual that nobody reads afterwards
     bool direct_transposed_conv = false;  // make(TransposedConv) instead of a 1x1 convolution and DepthToSpace
+    int64_t channel_block = 1;            // images are stored in blocks of so many channels where that comes out even
     bool operator==(const Traits&) const = default;
 };
 
@@ -33,7 +34,8 @@ struct Options {
 
 inline constexpr int64_t kArenaAlignment = 256;
 
-// A value's pixels start `channel_offset` elements into its buffer and are `pixel_stride` elements apart.
+// A value's pixels start at channel `channel_offset` of its buffer, which holds `pixel_stride` channels. Place
+// (backend.h) says where an element lies. Inputs and outputs are never in blocks.
 struct Value {
     std::string name;  // the graph's name; values that only lowering knows add what they are: "up0/packed"
     Shape shape;
@@ -41,6 +43,8 @@ struct Value {
     int32_t buffer = 0;
     int64_t channel_offset = 0;
     int64_t pixel_stride = 0;
+    int64_t channel_block =
+        1;  // Traits::channel_block where every value of the buffer starts and ends on a block, else 1
     [[nodiscard]] bool dense() const { return pixel_stride == shape.c; }
     [[nodiscard]] int64_t bytes() const { return shape.size() * size_of(type); }
 };

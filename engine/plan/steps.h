@@ -1,7 +1,7 @@
 // The steps a plan is made of, as data: geometry, operands and where their weights come from.
 //
-// A step names values of its plan; every value is an NHWC tensor, possibly a channel slice of a wider one. Back ends
-// make something runnable from a step (backend.h).
+// A step names values of its plan; every value is an NHWC tensor, possibly a channel slice of a wider one and possibly
+// stored in blocks of channels (Place in backend.h). Back ends make something runnable from a step.
 #pragma once
 
 #include "engine/net/graph.h"
