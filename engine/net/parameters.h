@@ -29,7 +29,7 @@ struct Parameter {
     [[nodiscard]] bool trainable() const;  // a gradient step changes it: all but the running statistics and the count
 };
 
-// In PyTorch's state_dict order.
+// In the order of the ops, each with its weight, bias and norm as PyTorch orders them.
 std::vector<Parameter> parameters(const Graph& graph);
 
 // Number of trainable scalars.

@@ -21,7 +21,7 @@ public:
     // A copy of an input, output or kept value as float32, dense.
     [[nodiscard]] std::vector<float> read(std::string_view name) const;
 
-    // Where an input or output lies, for callers that work in the back end's memory.
+    // Where an input, output or kept value lies, for callers that work in the back end's memory.
     [[nodiscard]] Place place(std::string_view name) const;
 
     void run();
@@ -33,14 +33,11 @@ public:
     [[nodiscard]] int64_t memory_bytes() const;
 
 private:
-    struct Staging {
-        ValueId value;
-        std::vector<float> host;  // what the caller sees where the host cannot reach the arena
-    };
-
+    [[nodiscard]] const Value& value(ValueId id) const;
     [[nodiscard]] Place place_of(ValueId id) const;
-    [[nodiscard]] std::span<float> host_view(ValueId id) const;
-    void run_steps(std::span<const int32_t> steps, std::span<const ValueId> inputs);
+    [[nodiscard]] float* host_data(ValueId id) const;
+    [[nodiscard]] ValueId find(const std::vector<ValueId>& among, std::string_view name, const char* kind) const;
+    void run_steps(std::span<const ValueId> changed, std::span<const int32_t> steps);
 
     Plan plan_;
     Backend& backend_;
@@ -48,7 +45,8 @@ private:
     Memory scratch_;
     int64_t scratch_bytes_ = 0;
     std::vector<std::unique_ptr<Runnable>> runnables_;
-    mutable std::vector<Staging> staging_;
+    std::vector<int32_t> all_steps_;
+    std::map<ValueId, std::vector<float>> staging_;  // inputs and outputs, where the host cannot reach the arena
 };
 
 }  // namespace boneage::plan

@@ -29,6 +29,7 @@ struct WeightSource {
     std::string bias;               // empty: none
     std::optional<net::Norm> norm;  // to be folded in
     bool transposed = false;        // weight is [in, out, 2, 2] of a transposed convolution
+    int64_t outputs = 0;            // length of the bias the step gets
 };
 
 // y = act(conv(x) + bias + residual); batch norm is already in weight and bias, so there always is a bias. x and

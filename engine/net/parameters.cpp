@@ -1,0 +1,139 @@
+#include "engine/net/parameters.h"
+
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <random>
+#include <utility>
+
+namespace boneage::net {
+namespace {
+
+// Appends each op's parameters.
+class Collect {
+public:
+    explicit Collect(std::vector<Parameter>& into) : into_(into) {}
+
+    void operator()(const ConvUnit& op) const {
+        const Conv2d& conv = op.conv;
+        const int64_t fan_in = conv.in * conv.kernel * conv.kernel;
+        add(conv.name + ".weight", {conv.out, conv.in, conv.kernel, conv.kernel}, ParameterKind::conv_weight, fan_in);
+        if (conv.bias) {
+            add(conv.name + ".bias", {conv.out}, ParameterKind::conv_bias, fan_in);
+        }
+        if (op.norm) {
+            const Norm& norm = *op.norm;
+            add(norm.name + ".weight", {norm.channels}, ParameterKind::norm_weight, 0);
+            add(norm.name + ".bias", {norm.channels}, ParameterKind::norm_bias, 0);
+            add(norm.name + ".running_mean", {norm.channels}, ParameterKind::running_mean, 0);
+            add(norm.name + ".running_var", {norm.channels}, ParameterKind::running_var, 0);
+            add(norm.name + ".num_batches_tracked", {}, ParameterKind::batches_tracked, 0);
+        }
+    }
+    void operator()(const MaxPool&) const {}
+    void operator()(const GlobalAvgPool&) const {}
+    void operator()(const Concat&) const {}
+    void operator()(const Linear& op) const {
+        add(op.name + ".weight", {op.out, op.in}, ParameterKind::linear_weight, op.in);
+        add(op.name + ".bias", {op.out}, ParameterKind::linear_bias, op.in);
+    }
+    void operator()(const TransposedConv& op) const {
+        // PyTorch takes the fan-in from the second dimension, which here holds the outputs.
+        add(op.name + ".weight", {op.in, op.out, 2, 2}, ParameterKind::transposed_weight, op.out * 4);
+        add(op.name + ".bias", {op.out}, ParameterKind::transposed_bias, op.out * 4);
+    }
+
+private:
+    void add(std::string name, std::vector<int64_t> shape, ParameterKind kind, int64_t fan_in) const {
+        into_.push_back({std::move(name), std::move(shape), kind, fan_in});
+    }
+    std::vector<Parameter>& into_;
+};
+
+// Random numbers that depend on a name and a seed, the same on every machine: the standard fixes the generator's bits,
+// but not its distributions, so those are spelt out.
+class NamedRandom {
+public:
+    NamedRandom(const std::string& name, uint64_t seed) {
+        uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
+        for (const char letter : name) {
+            hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
+        }
+        std::seed_seq mixed{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32), static_cast<uint32_t>(hash),
+                            static_cast<uint32_t>(hash >> 32)};
+        bits_.seed(mixed);
+    }
+    // In (0, 1).
+    double uniform() { return (static_cast<double>(bits_() >> 11) + 0.5) * 0x1p-53; }
+    double normal() {
+        const double radius = std::sqrt(-2.0 * std::log(uniform()));
+        return radius * std::cos(6.283185307179586 * uniform());
+    }
+
+private:
+    std::mt19937_64 bits_;
+};
+
+}  // namespace
+
+int64_t Parameter::size() const {
+    return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
+}
+
+bool Parameter::trainable() const {
+    return kind != ParameterKind::running_mean && kind != ParameterKind::running_var &&
+           kind != ParameterKind::batches_tracked;
+}
+
+std::vector<Parameter> parameters(const Graph& graph) {
+    std::vector<Parameter> result;
+    for (const Op& op : graph.ops) {
+        std::visit(Collect(result), op);
+    }
+    return result;
+}
+
+int64_t parameter_count(const Graph& graph) {
+    int64_t count = 0;
+    for (const Parameter& parameter : parameters(graph)) {
+        count += parameter.trainable() ? parameter.size() : 0;
+    }
+    return count;
+}
+
+std::vector<float> initial_values(const Parameter& parameter, uint64_t seed) {
+    std::vector<float> values(static_cast<size_t>(parameter.size()));
+    const auto fill = [&](auto&& draw) {
+        for (float& value : values) {
+            value = static_cast<float>(draw());
+        }
+    };
+    NamedRandom random(parameter.name, seed);
+    switch (parameter.kind) {
+        case ParameterKind::conv_weight: {
+            const auto fan_out = static_cast<double>(parameter.size() / parameter.shape[1]);
+            fill([&, deviation = std::sqrt(2.0 / fan_out)] { return deviation * random.normal(); });
+            break;
+        }
+        case ParameterKind::conv_bias:
+        case ParameterKind::linear_weight:
+        case ParameterKind::linear_bias:
+        case ParameterKind::transposed_weight:
+        case ParameterKind::transposed_bias: {
+            const double bound = 1.0 / std::sqrt(static_cast<double>(parameter.fan_in));
+            fill([&] { return bound * (2.0 * random.uniform() - 1.0); });
+            break;
+        }
+        case ParameterKind::norm_weight:
+        case ParameterKind::running_var:
+            fill([] { return 1.0; });
+            break;
+        case ParameterKind::norm_bias:
+        case ParameterKind::running_mean:
+        case ParameterKind::batches_tracked:
+            break;
+    }
+    return values;
+}
+
+}  // namespace boneage::net

@@ -1,0 +1,60 @@
+#include "engine/plan/parameters.h"
+
+#include "engine/net/fold_norm.h"
+#include "kernels/base/error.h"
+
+namespace boneage::plan {
+namespace {
+
+Weights load(const WeightSource& names, const ParameterSource& source) {
+    return {source(names.weight), names.bias.empty() ? std::vector<float>{} : source(names.bias)};
+}
+
+// [in, out, 2, 2] and [out]  ->  [(a, b, out), in] and [(a, b, out)]
+Weights transposed_as_pointwise(const Weights& transposed) {
+    const size_t out = transposed.bias.size();
+    expects(out > 0 && transposed.weight.size() % (4 * out) == 0,
+            "a transposed convolution's weight is [in, out, 2, 2]");
+    const size_t in = transposed.weight.size() / (4 * out);
+    Weights pointwise{std::vector<float>(transposed.weight.size()), {}};
+    for (size_t ab = 0; ab < 4; ++ab) {
+        pointwise.bias.insert(pointwise.bias.end(), transposed.bias.begin(), transposed.bias.end());
+        for (size_t o = 0; o < out; ++o) {
+            for (size_t c = 0; c < in; ++c) {
+                pointwise.weight[(ab * out + o) * in + c] = transposed.weight[(c * out + o) * 4 + ab];
+            }
+        }
+    }
+    return pointwise;
+}
+
+}  // namespace
+
+Weights load_weights(const FusedConv& step, const ParameterSource& source) {
+    Weights weights = load(step.weights, source);
+    if (step.weights.transposed) {
+        return transposed_as_pointwise(weights);
+    }
+    if (step.weights.norm) {
+        const net::Norm& norm = *step.weights.norm;
+        net::ConvValues folded =
+            net::fold_norm({std::move(weights.weight), std::move(weights.bias)},
+                           {source(norm.name + ".weight"), source(norm.name + ".bias"),
+                            source(norm.name + ".running_mean"), source(norm.name + ".running_var"), norm.eps});
+        return {std::move(folded.weight), std::move(folded.bias)};
+    }
+    if (weights.bias.empty()) {
+        weights.bias.assign(static_cast<size_t>(step.weights.outputs), 0.0F);
+    }
+    return weights;
+}
+
+Weights load_weights(const Linear& step, const ParameterSource& source) {
+    return load(step.weights, source);
+}
+
+Weights load_weights(const TransposedConv& step, const ParameterSource& source) {
+    return load(step.weights, source);
+}
+
+}  // namespace boneage::plan
