@@ -36,27 +36,28 @@ void max_of_window(const T* corner, int64_t rows, int64_t columns, int64_t row_s
 }
 
 template <class T>
-void max_pool_row(const T* image, int64_t height, int64_t width, int64_t channels, int64_t y, int64_t out_width,
-                  const PoolParams& params, T* out) {
+void max_pool_row(const Activations<const T, Host>& src, const Activations<T, Host>& dst, const PoolParams& params,
+                  int64_t image, int64_t y) {
     const int64_t top = y * params.stride - params.padding;
     const int64_t y0 = std::max<int64_t>(top, 0);
-    const int64_t rows = std::min(top + params.size, height) - y0;
-    for (int64_t x = 0; x < out_width; ++x) {
+    const int64_t rows = std::min(top + params.size, src.h) - y0;
+    const int64_t step = src.pixel_stride;
+    for (int64_t x = 0; x < dst.w; ++x) {
         const int64_t left = x * params.stride - params.padding;
         const int64_t x0 = std::max<int64_t>(left, 0);
-        const int64_t columns = std::min(left + params.size, width) - x0;
-        const T* corner = image + (y0 * width + x0) * channels;
+        const int64_t columns = std::min(left + params.size, src.w) - x0;
+        const T* corner = src.pixel(image, y0, x0);
+        T* out = dst.pixel(image, y, x);
         int64_t c = 0;
-        for (; c + kBlock <= channels; c += kBlock) {
-            max_of_window(corner + c, rows, columns, width * channels, channels,
-                          std::integral_constant<int64_t, kBlock>{}, out + x * channels + c);
+        for (; c + kBlock <= src.c; c += kBlock) {
+            max_of_window(corner + c, rows, columns, src.w * step, step, std::integral_constant<int64_t, kBlock>{},
+                          out + c);
         }
-        for (; c + 8 <= channels; c += 8) {
-            max_of_window(corner + c, rows, columns, width * channels, channels, std::integral_constant<int64_t, 8>{},
-                          out + x * channels + c);
+        for (; c + 8 <= src.c; c += 8) {
+            max_of_window(corner + c, rows, columns, src.w * step, step, std::integral_constant<int64_t, 8>{}, out + c);
         }
-        if (c < channels) {
-            max_of_window(corner + c, rows, columns, width * channels, channels, channels - c, out + x * channels + c);
+        if (c < src.c) {
+            max_of_window(corner + c, rows, columns, src.w * step, step, src.c - c, out + c);
         }
     }
 }
@@ -64,52 +65,50 @@ void max_pool_row(const T* image, int64_t height, int64_t width, int64_t channel
 }  // namespace
 
 template <class T>
-void max_pool(Workers& workers, Tensor<const T, Host> src, Tensor<T, Host> dst, const PoolParams& params) {
-    const auto [n, height, width, channels] = src.shape;
+void max_pool(Workers& workers, Activations<const T, Host> src, Activations<T, Host> dst, const PoolParams& params) {
     expects(params.size >= 1 && params.stride >= 1 && params.padding >= 0 && 2 * params.padding <= params.size,
             "window and stride must be at least 1, padding at most half a window");
-    const int64_t out_height = pooled_size(height, params);
-    const int64_t out_width = pooled_size(width, params);
-    expects(out_height >= 1 && out_width >= 1, "no window fits the image");
-    expects(dst.shape == std::array{n, out_height, out_width, channels}, "dst must have the pooled size");
-    const int64_t in_image = height * width * channels;
-    workers.parallel_for(n * out_height, 4, [&, in_image](int64_t begin, int64_t end) {
+    const int64_t height = pooled_size(src.h, params);
+    const int64_t width = pooled_size(src.w, params);
+    expects(height >= 1 && width >= 1, "no window fits the image");
+    expects(same_shape(dst, Activations<T, Host>(nullptr, src.n, height, width, src.c)),
+            "dst must have the pooled size");
+    workers.parallel_for(src.n * height, 4, [&](int64_t begin, int64_t end) {
         for (int64_t row = begin; row < end; ++row) {
-            max_pool_row(src.data + row / out_height * in_image, src.shape[1], src.shape[2], src.shape[3],
-                         row % out_height, out_width, params, dst.data + row * out_width * src.shape[3]);
+            max_pool_row(src, dst, params, row / dst.h, row % dst.h);
         }
     });
 }
 
 template <class T>
-void global_average_pool(Workers& workers, Tensor<const T, Host> src, Tensor<T, Host> dst) {
-    const int64_t pixels = src.shape[1] * src.shape[2];
-    const int64_t channels = src.shape[3];
+void global_average_pool(Workers& workers, Activations<const T, Host> src, Activations<float, Host> dst) {
+    const int64_t pixels = src.h * src.w;
     expects(pixels >= 1, "src must have pixels");
-    expects(dst.shape == std::array<int64_t, 4>{src.shape[0], 1, 1, channels}, "dst must be [n, 1, 1, c]");
-    const int64_t blocks = ceil_div(channels, kBlock);
-    workers.parallel_for(src.shape[0] * blocks, 4, [&](int64_t begin, int64_t end) {
+    expects(same_shape(dst, Activations<float, Host>(nullptr, src.n, 1, 1, src.c)), "dst must be [n, 1, 1, c]");
+    const int64_t blocks = ceil_div(src.c, kBlock);
+    workers.parallel_for(src.n * blocks, 4, [&](int64_t begin, int64_t end) {
         for (int64_t task = begin; task < end; ++task) {
+            const int64_t image = task / blocks;
             const int64_t first = task % blocks * kBlock;
-            const int64_t lanes = std::min(kBlock, channels - first);
-            const T* pixel = src.at(task / blocks) + first;
+            const int64_t lanes = std::min(kBlock, src.c - first);
+            const T* pixel = src.pixel(image, 0, 0) + first;
             double sums[kBlock] = {};
-            for (int64_t p = 0; p < pixels; ++p, pixel += channels) {
+            for (int64_t p = 0; p < pixels; ++p, pixel += src.pixel_stride) {
                 for (int64_t k = 0; k < lanes; ++k) {
                     sums[k] += static_cast<double>(to_float(pixel[k]));
                 }
             }
-            T* out = dst.at(task / blocks) + first;
+            float* out = dst.pixel(image, 0, 0) + first;
             for (int64_t k = 0; k < lanes; ++k) {
-                out[k] = from_float<T>(static_cast<float>(sums[k] / static_cast<double>(pixels)));
+                out[k] = static_cast<float>(sums[k] / static_cast<double>(pixels));
             }
         }
     });
 }
 
-template void max_pool(Workers&, Tensor<const float, Host>, Tensor<float, Host>, const PoolParams&);
-template void max_pool(Workers&, Tensor<const bfloat16, Host>, Tensor<bfloat16, Host>, const PoolParams&);
-template void global_average_pool(Workers&, Tensor<const float, Host>, Tensor<float, Host>);
-template void global_average_pool(Workers&, Tensor<const bfloat16, Host>, Tensor<bfloat16, Host>);
+template void max_pool(Workers&, Activations<const float, Host>, Activations<float, Host>, const PoolParams&);
+template void max_pool(Workers&, Activations<const bfloat16, Host>, Activations<bfloat16, Host>, const PoolParams&);
+template void global_average_pool(Workers&, Activations<const float, Host>, Activations<float, Host>);
+template void global_average_pool(Workers&, Activations<const bfloat16, Host>, Activations<float, Host>);
 
 }  // namespace boneage

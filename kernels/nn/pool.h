@@ -1,8 +1,8 @@
 // Pooling of NHWC activations, as PyTorch's max_pool2d and adaptive_avg_pool2d(1).
 #pragma once
 
-#include "kernels/base/view.h"
 #include "kernels/base/workers.h"
+#include "kernels/nn/activations.h"
 
 namespace boneage {
 
@@ -28,21 +28,21 @@ constexpr int64_t pooled_size(int64_t pixels, const PoolParams& params) {
 //   size 2, stride 2:     1 5 2 2
 //                         3 4 9 0  ->  5 9
 template <class T>
-void max_pool(Workers& workers, Tensor<const T, Host> src, Tensor<T, Host> dst, const PoolParams& params);
+void max_pool(Workers& workers, Activations<const T, Host> src, Activations<T, Host> dst, const PoolParams& params);
 
 template <class T>
-void max_pool(Stream& stream, Tensor<const T, Device> src, Tensor<T, Device> dst, const PoolParams& params);
+void max_pool(Stream& stream, Activations<const T, Device> src, Activations<T, Device> dst, const PoolParams& params);
 
 // Mean of every channel over all pixels.
 //   src   [n, h, w, c] float or bfloat16, h * w >= 1
-//   dst   [n, 1, 1, c], same type
+//   dst   [n, 1, 1, c] float
 //   Pixels are added in row order in float64 and the mean is rounded once, so the twins agree exactly and the result
 //   depends neither on the batch size nor on the number of workers.
 //   Assigns; allocates nothing.
 template <class T>
-void global_average_pool(Workers& workers, Tensor<const T, Host> src, Tensor<T, Host> dst);
+void global_average_pool(Workers& workers, Activations<const T, Host> src, Activations<float, Host> dst);
 
 template <class T>
-void global_average_pool(Stream& stream, Tensor<const T, Device> src, Tensor<T, Device> dst);
+void global_average_pool(Stream& stream, Activations<const T, Device> src, Activations<float, Device> dst);
 
 }  // namespace boneage

@@ -4,7 +4,9 @@
 #include "kernels/base/buffer.h"
 #include "kernels/base/numeric.h"
 #include "kernels/base/rng.h"
+#include "kernels/nn/activations.h"
 
+#include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
 #include <string>
@@ -26,8 +28,12 @@ public:
     explicit OwnedTensor(std::array<int64_t, 4> shape)
         : values_(static_cast<size_t>(shape[0] * shape[1] * shape[2] * shape[3])), shape_(shape) {}
 
-    Tensor<T, Host> view() { return {values_.data(), shape_[0], shape_[1], shape_[2], shape_[3]}; }
-    [[nodiscard]] Tensor<const T, Host> view() const {
+    Activations<T, Host> view() { return {values_.data(), shape_[0], shape_[1], shape_[2], shape_[3]}; }
+    [[nodiscard]] Activations<const T, Host> view() const {
+        return {values_.data(), shape_[0], shape_[1], shape_[2], shape_[3]};
+    }
+    Tensor<T, Host> tensor() { return {values_.data(), shape_[0], shape_[1], shape_[2], shape_[3]}; }
+    [[nodiscard]] Tensor<const T, Host> tensor() const {
         return {values_.data(), shape_[0], shape_[1], shape_[2], shape_[3]};
     }
     [[nodiscard]] const std::array<int64_t, 4>& shape() const { return shape_; }

@@ -1,7 +1,6 @@
-#include "kernels/nn/concat.h"
+#include "kernels/nn/copy.h"
 
 #include "kernels/base/error.h"
-#include "kernels/nn/convert.h"
 #include "tests/support/tensors.h"
 
 #include <limits>
@@ -14,69 +13,64 @@ using testing::OwnedTensor;
 using testing::random_tensor;
 
 template <class T>
-class ChannelsTest : public ::testing::Test {};
+class CopyTest : public ::testing::Test {};
 using ElementTypes = ::testing::Types<float, bfloat16>;
-TYPED_TEST_SUITE(ChannelsTest, ElementTypes);
+TYPED_TEST_SUITE(CopyTest, ElementTypes);
 
-TYPED_TEST(ChannelsTest, two_copies_make_a_concatenation) {
+TYPED_TEST(CopyTest, two_copies_make_a_concatenation) {
     for (const int threads : {1, 3}) {
         Workers workers(threads);
         for (const auto& [h, w, ca, cb] : {std::array<int64_t, 4>{1, 1, 1, 1}, {5, 7, 3, 8}, {4, 4, 512, 32}}) {
             const auto a = random_tensor<TypeParam>({2, h, w, ca}, 1);
-            const auto b = random_tensor<TypeParam>({2, h, w, cb}, 2);
+            const auto b = random_tensor<float>({2, h, w, cb}, 2);
             OwnedTensor<TypeParam> got({2, h, w, ca + cb});
             OwnedTensor<TypeParam> want({2, h, w, ca + cb});
-            copy_to_channels<TypeParam>(workers, a.view(), got.view(), 0);
-            copy_to_channels<TypeParam>(workers, b.view(), got.view(), ca);
+            copy<TypeParam, TypeParam>(workers, a.view(), got.view().channels(0, ca));
+            copy<float, TypeParam>(workers, b.view(), got.view().channels(ca, cb));
             for (int64_t p = 0; p < 2 * h * w; ++p) {
                 for (int64_t c = 0; c < ca + cb; ++c) {
-                    want[p * (ca + cb) + c] = c < ca ? a[p * ca + c] : b[p * cb + c - ca];
+                    want[p * (ca + cb) + c] = c < ca ? a[p * ca + c] : testing::as(b[p * cb + c - ca], TypeParam{});
                 }
             }
-            expect_same(got, want, "concat");
+            expect_same(got, want, "concatenation");
         }
     }
 }
 
-TYPED_TEST(ChannelsTest, a_copy_that_does_not_fit_is_refused) {
+TYPED_TEST(CopyTest, different_shapes_are_refused) {
     Workers workers(1);
     const OwnedTensor<TypeParam> src({1, 2, 2, 3});
     OwnedTensor<TypeParam> dst({1, 2, 2, 4});
-    EXPECT_THROW(copy_to_channels<TypeParam>(workers, src.view(), dst.view(), 2), ContractError);
-    OwnedTensor<TypeParam> other({1, 2, 3, 4});
-    EXPECT_THROW(copy_to_channels<TypeParam>(workers, src.view(), other.view(), 0), ContractError);
+    EXPECT_THROW((copy<TypeParam, TypeParam>(workers, src.view(), dst.view())), ContractError);
 }
 
-TYPED_TEST(ChannelsTest, depth_to_space_puts_each_group_at_its_corner_in_both_orders) {
+TYPED_TEST(CopyTest, depth_to_space_puts_each_group_at_its_corner) {
     for (const int threads : {1, 3}) {
         Workers workers(threads);
-        for (const auto& [n, h, w, c] : {std::array<int64_t, 4>{1, 1, 1, 1}, {2, 3, 5, 4}, {3, 4, 2, 8}}) {
+        for (const auto& [n, h, w, c] :
+             {std::array<int64_t, 4>{1, 1, 1, 1}, {2, 3, 5, 4}, {3, 4, 2, 8}, {1, 3, 3, 16}, {2, 2, 2, 20}}) {
             const auto src = random_tensor<TypeParam>({n, h, w, 4 * c}, 9);
-            OwnedTensor<TypeParam> planar({4 * n, h, w, c});
-            OwnedTensor<TypeParam> want({n, 2 * h, 2 * w, c});
+            auto got = random_tensor<TypeParam>({n, 2 * h, 2 * w, c + 3}, 10);
+            auto want = got;
             for (int64_t i = 0; i < n; ++i) {
                 for (int64_t y = 0; y < 2 * h; ++y) {
                     for (int64_t x = 0; x < 2 * w; ++x) {
                         for (int64_t k = 0; k < c; ++k) {
-                            const int64_t group = 2 * (y % 2) + x % 2;
-                            const float value = src.at(i, y / 2, x / 2, group * c + k);
-                            want.set(i, y, x, k, value);
-                            planar.set(4 * i + group, y / 2, x / 2, k, value);
+                            want.set(i, y, x, 2 + k, src.at(i, y / 2, x / 2, (2 * (y % 2) + x % 2) * c + k));
                         }
                     }
                 }
             }
-            OwnedTensor<TypeParam> got(want.shape());
-            depth_to_space<TypeParam>(workers, src.view(), got.view(), DepthOrder::interleaved);
-            expect_same(got, want, "interleaved");
-            OwnedTensor<TypeParam> from_planes(want.shape());
-            depth_to_space<TypeParam>(workers, std::as_const(planar).view(), from_planes.view(), DepthOrder::planar);
-            expect_same(from_planes, want, "planar");
+            const auto view = src.view();
+            depth_to_space<TypeParam>(
+                workers, {view.channels(0, c), view.channels(c, c), view.channels(2 * c, c), view.channels(3 * c, c)},
+                got.view().channels(2, c));
+            expect_same(got, want, std::to_string(c) + " channels");
         }
     }
 }
 
-TEST(Convert, rounds_to_nearest_even_and_keeps_nan_and_infinity) {
+TEST(Copy, rounds_to_nearest_even_and_keeps_nan_and_infinity) {
     Workers workers(2);
     const std::vector<std::pair<uint32_t, uint16_t>> cases{
         {0x3f800000U, 0x3f80}, {0x3f808000U, 0x3f80}, {0x3f818000U, 0x3f82}, {0x3f808001U, 0x3f81},
@@ -88,16 +82,16 @@ TEST(Convert, rounds_to_nearest_even_and_keeps_nan_and_infinity) {
         src[i] = std::bit_cast<float>(cases[static_cast<size_t>(i)].first);
     }
     OwnedTensor<bfloat16> half(src.shape());
-    convert<float, bfloat16>(workers, std::as_const(src).view(), half.view());
+    copy<float, bfloat16>(workers, std::as_const(src).view(), half.view());
     OwnedTensor<float> back(src.shape());
-    convert<bfloat16, float>(workers, std::as_const(half).view(), back.view());
+    copy<bfloat16, float>(workers, std::as_const(half).view(), back.view());
     for (int64_t i = 0; i < count; ++i) {
         EXPECT_EQ(half[i].bits, cases[static_cast<size_t>(i)].second) << i;
         EXPECT_EQ(std::bit_cast<uint32_t>(back[i]), uint32_t{half[i].bits} << 16) << i;
     }
 }
 
-TEST(Convert, every_bfloat16_survives_the_way_there_and_back) {
+TEST(Copy, every_bfloat16_survives_the_way_there_and_back) {
     Workers workers(4);
     OwnedTensor<bfloat16> all({65536, 1, 1, 1});
     for (int64_t i = 0; i < all.size(); ++i) {
@@ -105,10 +99,10 @@ TEST(Convert, every_bfloat16_survives_the_way_there_and_back) {
     }
     OwnedTensor<float> wide(all.shape());
     OwnedTensor<bfloat16> back(all.shape());
-    convert<bfloat16, float>(workers, std::as_const(all).view(), wide.view());
-    convert<float, bfloat16>(workers, std::as_const(wide).view(), back.view());
+    copy<bfloat16, float>(workers, std::as_const(all).view(), wide.view());
+    copy<float, bfloat16>(workers, std::as_const(wide).view(), back.view());
     for (int64_t i = 0; i < all.size(); ++i) {
-        const uint16_t want = std::isnan(wide[i]) ? all[i].bits | 0x0040 : all[i].bits;
+        const int want = std::isnan(wide[i]) ? all[i].bits | 0x0040 : all[i].bits;
         ASSERT_EQ(back[i].bits, want) << i;
     }
 }
