@@ -1,0 +1,119 @@
+#include "engine/io/file.h"
+
+#include "kernels/base/error.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+namespace boneage::io {
+namespace {
+
+// Closes a descriptor at the end of a scope.
+class Descriptor {
+public:
+    explicit Descriptor(int raw) : raw_(raw) {}
+    ~Descriptor() {
+        if (raw_ >= 0) {
+            ::close(raw_);
+        }
+    }
+    Descriptor(const Descriptor&) = delete;
+    Descriptor& operator=(const Descriptor&) = delete;
+    [[nodiscard]] int get() const { return raw_; }
+
+private:
+    int raw_;
+};
+
+}  // namespace
+
+MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
+    const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    struct stat status {};
+    if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
+        throw UsageError(path_ + " cannot be read: " + std::strerror(errno));
+    }
+    if (!S_ISREG(status.st_mode)) {
+        throw UsageError(path_ + " is not a file");
+    }
+    const auto size = static_cast<size_t>(status.st_size);
+    if (size == 0) {
+        return;
+    }
+    void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    if (memory == MAP_FAILED) {
+        throw UsageError(path_ + " cannot be mapped: " + std::strerror(errno));
+    }
+    bytes_ = {static_cast<const std::byte*>(memory), size};
+}
+
+MappedFile::~MappedFile() {
+    if (!bytes_.empty()) {
+        ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+    }
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+}
+
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), temporary_(path_ + ".partial-" + std::to_string(::getpid())) {
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) {
+        fail("created");
+    }
+}
+
+AtomicFile::~AtomicFile() {
+    if (descriptor_ >= 0) {
+        ::close(descriptor_);
+        ::unlink(temporary_.c_str());
+    }
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0) {
+            fail("written");
+        }
+        bytes = bytes.subspan(static_cast<size_t>(written));
+    }
+}
+
+void AtomicFile::commit() {
+    if (::fsync(descriptor_) != 0) {
+        fail("synced");
+    }
+    if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+        fail("renamed");
+    }
+    ::close(std::exchange(descriptor_, -1));
+    // The rename itself is safe from a power cut once the folder is synced; not every file system can.
+    const std::string folder = std::filesystem::path(path_).parent_path().string();
+    const Descriptor directory(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (directory.get() >= 0) {
+        ::fsync(directory.get());
+    }
+}
+
+void AtomicFile::fail(const char* doing) const {
+    throw Error(path_ + " cannot be " + doing + ": " + std::strerror(errno));
+}
+
+}  // namespace boneage::io

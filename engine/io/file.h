@@ -1,0 +1,47 @@
+// Files as this project reads and writes them: mapped whole, and replaced whole.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace boneage::io {
+
+// A file's bytes, mapped read-only and private; empty files have no bytes. Throws UsageError naming the path and the
+// reason when it is not a regular file that can be read. Move-only.
+class MappedFile {
+public:
+    explicit MappedFile(std::string path);
+    ~MappedFile();
+    MappedFile(MappedFile&& other) noexcept;
+    MappedFile& operator=(MappedFile&& other) noexcept;
+
+    [[nodiscard]] const std::string& path() const { return path_; }
+    [[nodiscard]] std::span<const std::byte> bytes() const { return bytes_; }
+
+private:
+    std::string path_;
+    std::span<const std::byte> bytes_;
+};
+
+// A file that appears under its name only when it is complete: written beside it, synced, then renamed. Without
+// commit() nothing is left behind. Throws Error naming the path and the reason.
+class AtomicFile {
+public:
+    explicit AtomicFile(std::string path);
+    ~AtomicFile();
+    AtomicFile(const AtomicFile&) = delete;
+    AtomicFile& operator=(const AtomicFile&) = delete;
+
+    void write(std::span<const std::byte> bytes);
+    void commit();
+
+private:
+    [[noreturn]] void fail(const char* doing) const;
+
+    std::string path_;
+    std::string temporary_;
+    int descriptor_ = -1;
+};
+
+}  // namespace boneage::io

@@ -1,0 +1,312 @@
+#include "engine/io/safetensors.h"
+
+#include "engine/io/file.h"
+#include "kernels/base/error.h"
+#include "kernels/base/numeric.h"
+#include "kernels/base/view.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <unordered_map>
+
+namespace boneage::io {
+namespace {
+
+using nlohmann::json;
+
+constexpr int64_t kLengthBytes = 8;
+constexpr int64_t kLargestHeader = 100'000'000;  // the format's own limit
+constexpr int64_t kDataAlignment = 64;
+
+[[noreturn]] void refuse(const std::string& path, const std::string& why) {
+    throw UsageError(path + " is not a usable weights file: " + why);
+}
+
+StoredType type_named(const std::string& path, const std::string& tensor, const std::string& name) {
+    for (const StoredType type : {StoredType::f32, StoredType::f16, StoredType::bf16, StoredType::i64}) {
+        if (name == text(type)) {
+            return type;
+        }
+    }
+    refuse(path, "tensor \"" + tensor + "\" has type " + name + "; F32, F16, BF16 and I64 are supported");
+}
+
+// Parses the header, refusing what nlohmann would silently merge: two entries of one name.
+json parse_header(const std::string& path, std::string_view header) {
+    std::vector<std::set<std::string>> keys_of_open_objects;
+    std::string repeated;
+    const json::parser_callback_t watch = [&](int, json::parse_event_t event, json& value) {
+        if (event == json::parse_event_t::object_start) {
+            keys_of_open_objects.emplace_back();
+        } else if (event == json::parse_event_t::object_end) {
+            keys_of_open_objects.pop_back();
+        } else if (event == json::parse_event_t::key && !keys_of_open_objects.empty()) {
+            const auto key = value.get<std::string>();
+            if (!keys_of_open_objects.back().insert(key).second) {
+                repeated = key;
+            }
+        }
+        return true;
+    };
+    json parsed;
+    try {
+        parsed = json::parse(header, watch);
+    } catch (const json::exception&) {
+        refuse(path, "its header is not valid JSON");
+    }
+    if (!repeated.empty()) {
+        refuse(path, "its header names \"" + repeated + "\" twice");
+    }
+    if (!parsed.is_object()) {
+        refuse(path, "its header is not a JSON object");
+    }
+    return parsed;
+}
+
+int64_t whole_number(const std::string& path, const std::string& tensor, const json& value, const char* what) {
+    if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{1} << 62U) {
+        refuse(path, "tensor \"" + tensor + "\" has a " + what + " that is not a whole number of at least 0");
+    }
+    return value.get<int64_t>();
+}
+
+StoredTensor read_entry(const std::string& path, const std::string& name, const json& entry,
+                        std::span<const std::byte> data) {
+    if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
+        !entry.contains("data_offsets") || !entry["dtype"].is_string() || !entry["shape"].is_array() ||
+        !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2) {
+        refuse(path, "tensor \"" + name + "\" is not described by dtype, shape and data_offsets");
+    }
+    StoredTensor tensor;
+    tensor.name = name;
+    tensor.type = type_named(path, name, entry["dtype"].get<std::string>());
+    int64_t bytes = size_of(tensor.type);
+    for (const json& side : entry["shape"]) {
+        tensor.shape.push_back(whole_number(path, name, side, "side"));
+        if (__builtin_mul_overflow(bytes, tensor.shape.back(), &bytes)) {
+            refuse(path, "tensor \"" + name + "\" has a shape too large to exist");
+        }
+    }
+    const int64_t begin = whole_number(path, name, entry["data_offsets"][0], "data offset");
+    const int64_t end = whole_number(path, name, entry["data_offsets"][1], "data offset");
+    const auto available = static_cast<int64_t>(data.size());
+    if (begin > end || end > available) {
+        refuse(path, "tensor \"" + name + "\" should lie at bytes " + std::to_string(begin) + " to " +
+                         std::to_string(end) + " of the data, but the file holds " + std::to_string(available) +
+                         "; it may be truncated");
+    }
+    if (end - begin != bytes) {
+        refuse(path, "tensor \"" + name + "\" needs " + std::to_string(bytes) + " bytes by its shape and has " +
+                         std::to_string(end - begin));
+    }
+    tensor.bytes = data.subspan(static_cast<size_t>(begin), static_cast<size_t>(bytes));
+    return tensor;
+}
+
+}  // namespace
+
+const char* text(StoredType type) {
+    switch (type) {
+        case StoredType::f32:
+            return "F32";
+        case StoredType::f16:
+            return "F16";
+        case StoredType::bf16:
+            return "BF16";
+        case StoredType::i64:
+            return "I64";
+    }
+    throw ContractError("a stored type without a name");
+}
+
+int64_t size_of(StoredType type) {
+    switch (type) {
+        case StoredType::f32:
+            return 4;
+        case StoredType::f16:
+        case StoredType::bf16:
+            return 2;
+        case StoredType::i64:
+            return 8;
+    }
+    throw ContractError("a stored type without a size");
+}
+
+int64_t StoredTensor::elements() const {
+    return static_cast<int64_t>(bytes.size()) / size_of(type);
+}
+
+struct SafetensorsFile::State {
+    MappedFile file;
+    Metadata metadata;
+    std::vector<StoredTensor> tensors;
+    std::unordered_map<std::string_view, size_t> index;
+};
+
+SafetensorsFile::SafetensorsFile(const std::string& path) : state_(new State{MappedFile(path), {}, {}, {}}) {
+    const std::span<const std::byte> bytes = state_->file.bytes();
+    const auto size = static_cast<int64_t>(bytes.size());
+    if (size < kLengthBytes) {
+        refuse(path, "it has " + std::to_string(size) + " bytes, fewer than the smallest such file");
+    }
+    uint64_t declared = 0;
+    std::memcpy(&declared, bytes.data(), sizeof(declared));
+    if (declared > static_cast<uint64_t>(kLargestHeader) || static_cast<int64_t>(declared) > size - kLengthBytes) {
+        refuse(path, "its header claims " + std::to_string(declared) + " bytes, but the file holds " +
+                         std::to_string(size - kLengthBytes) + "; it may be truncated, or no safetensors file");
+    }
+    const auto header_bytes = static_cast<size_t>(declared);
+    const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, header_bytes);
+    const std::span<const std::byte> data = bytes.subspan(static_cast<size_t>(kLengthBytes) + header_bytes);
+    const json entries = parse_header(path, header);
+    for (const auto& [name, entry] : entries.items()) {
+        if (name != "__metadata__") {
+            state_->tensors.push_back(read_entry(path, name, entry, data));
+            continue;
+        }
+        if (!entry.is_object()) {
+            refuse(path, "its metadata is not an object");
+        }
+        for (const auto& [key, value] : entry.items()) {
+            if (!value.is_string()) {
+                refuse(path, "its metadata entry \"" + key + "\" is not text");
+            }
+            state_->metadata[key] = value.get<std::string>();
+        }
+    }
+    std::stable_sort(state_->tensors.begin(), state_->tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
+        return std::pair(a.bytes.data(), a.bytes.size()) < std::pair(b.bytes.data(), b.bytes.size());
+    });
+    const std::byte* next = data.data();
+    for (const StoredTensor& tensor : state_->tensors) {
+        if (tensor.bytes.data() != next) {
+            refuse(path, "the data of tensor \"" + tensor.name + "\" " +
+                             (tensor.bytes.data() < next ? "overlaps the tensor before it" : "follows a gap"));
+        }
+        next += tensor.bytes.size();
+    }
+    if (next != data.data() + data.size()) {
+        refuse(path, std::to_string(data.data() + data.size() - next) + " bytes at its end belong to no tensor");
+    }
+    for (size_t i = 0; i < state_->tensors.size(); ++i) {
+        state_->index[state_->tensors[i].name] = i;
+    }
+}
+
+SafetensorsFile::~SafetensorsFile() = default;
+SafetensorsFile::SafetensorsFile(SafetensorsFile&&) noexcept = default;
+SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&&) noexcept = default;
+
+const std::string& SafetensorsFile::path() const {
+    return state_->file.path();
+}
+const Metadata& SafetensorsFile::metadata() const {
+    return state_->metadata;
+}
+const std::vector<StoredTensor>& SafetensorsFile::tensors() const {
+    return state_->tensors;
+}
+int64_t SafetensorsFile::file_bytes() const {
+    return static_cast<int64_t>(state_->file.bytes().size());
+}
+
+const StoredTensor* SafetensorsFile::find(std::string_view name) const {
+    const auto found = state_->index.find(name);
+    return found == state_->index.end() ? nullptr : &state_->tensors[found->second];
+}
+
+void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata) {
+    nlohmann::ordered_json header = nlohmann::ordered_json::object();
+    if (!metadata.empty()) {
+        header["__metadata__"] = metadata;
+    }
+    size_t offset = 0;
+    for (const StoredTensor& tensor : tensors) {
+        int64_t bytes = size_of(tensor.type);
+        for (const int64_t side : tensor.shape) {
+            bytes *= side;
+        }
+        expects(bytes == static_cast<int64_t>(tensor.bytes.size()), "a tensor's bytes must match its shape");
+        expects(!header.contains(tensor.name), "tensor names must be unique");
+        header[tensor.name] = {{"dtype", text(tensor.type)},
+                               {"shape", tensor.shape},
+                               {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+        offset += tensor.bytes.size();
+    }
+    std::string text_bytes = header.dump();
+    // Spaces are allowed after the JSON; they put the data where vector loads and page maps like it.
+    text_bytes.resize(
+        static_cast<size_t>(round_up(kLengthBytes + static_cast<int64_t>(text_bytes.size()), kDataAlignment) -
+                            kLengthBytes),
+        ' ');
+    const uint64_t length = text_bytes.size();
+    AtomicFile file(path);
+    file.write(std::as_bytes(std::span(&length, 1)));
+    file.write(std::as_bytes(std::span(text_bytes)));
+    for (const StoredTensor& tensor : tensors) {
+        file.write(tensor.bytes);
+    }
+    file.commit();
+}
+
+float half_to_float(uint16_t bits) {
+    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000U) << 16U;
+    const uint32_t exponent = (bits >> 10U) & 0x1fU;
+    const uint32_t mantissa = bits & 0x3ffU;
+    if (exponent == 0) {
+        const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
+        return sign != 0 ? -magnitude : magnitude;
+    }
+    const uint32_t wide = exponent == 31 ? 255U : exponent + 112U;
+    return std::bit_cast<float>(sign | (wide << 23U) | (mantissa << 13U));
+}
+
+uint16_t float_to_half(float value) {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    const auto sign = static_cast<uint16_t>((bits >> 16U) & 0x8000U);
+    const uint32_t magnitude = bits & 0x7fffffffU;
+    if (magnitude > 0x7f800000U) {
+        return static_cast<uint16_t>(sign | 0x7e00U | ((magnitude >> 13U) & 0x3ffU));
+    }
+    if (magnitude >= 0x47800000U) {  // 65536 and more, infinity included
+        return static_cast<uint16_t>(sign | 0x7c00U);
+    }
+    if (magnitude < 0x38800000U) {  // below 2^-14: a multiple of 2^-24; the float addition rounds to nearest even
+        const float scaled = std::bit_cast<float>(magnitude) * 0x1p24F;
+        return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(scaled)));
+    }
+    const uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13U) & 1U);
+    return static_cast<uint16_t>(sign | ((rounded - 0x38000000U) >> 13U));
+}
+
+std::vector<float> to_float32(const StoredTensor& tensor) {
+    std::vector<float> values(static_cast<size_t>(tensor.elements()));
+    const std::byte* from = tensor.bytes.data();
+    const auto load = [&](auto kind, size_t i) {
+        std::memcpy(&kind, from + i * sizeof(kind), sizeof(kind));
+        return kind;
+    };
+    for (size_t i = 0; i < values.size(); ++i) {
+        switch (tensor.type) {
+            case StoredType::f32:
+                values[i] = load(float{}, i);
+                break;
+            case StoredType::f16:
+                values[i] = half_to_float(load(uint16_t{}, i));
+                break;
+            case StoredType::bf16:
+                values[i] = to_float(bfloat16{load(uint16_t{}, i)});
+                break;
+            case StoredType::i64:
+                values[i] = static_cast<float>(load(int64_t{}, i));
+                break;
+        }
+    }
+    return values;
+}
+
+}  // namespace boneage::io

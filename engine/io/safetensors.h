@@ -1,0 +1,72 @@
+// Tensors in a file: the safetensors format (https://huggingface.co/docs/safetensors), read with full validation.
+//
+//   8 bytes   length N of the header, unsigned little-endian
+//   N bytes   JSON object: tensor name -> {"dtype", "shape", "data_offsets": [begin, end)}, and optionally
+//             "__metadata__" -> {text: text}
+//   the rest  tensor data; offsets count from its first byte, and together they cover it without gap or overlap
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace boneage::io {
+
+enum class StoredType { f32, f16, bf16, i64 };
+const char* text(StoredType type);
+int64_t size_of(StoredType type);
+
+// One tensor as it lies in a file or in memory: row-major, little-endian.
+struct StoredTensor {
+    std::string name;
+    StoredType type = StoredType::f32;
+    std::vector<int64_t> shape;  // empty for a scalar
+    std::span<const std::byte> bytes;
+
+    [[nodiscard]] int64_t elements() const;
+};
+
+using Metadata = std::map<std::string, std::string>;
+
+// A file's tensors, memory-mapped read-only and private. The file must not be shortened while it is open: replace it by
+// renaming another over it, as write_safetensors() does. Move-only.
+class SafetensorsFile {
+public:
+    // Throws UsageError with one sentence that names the file and, where one is at fault, the tensor: when the file
+    // cannot be read, is truncated, declares types, shapes or offsets that do not add up, repeats a name, or leaves
+    // bytes unaccounted for. Nothing is trusted before it has been compared with the file's size.
+    explicit SafetensorsFile(const std::string& path);
+    ~SafetensorsFile();
+    SafetensorsFile(SafetensorsFile&&) noexcept;
+    SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
+
+    [[nodiscard]] const std::string& path() const;
+    [[nodiscard]] const Metadata& metadata() const;
+    // In the order of their data.
+    [[nodiscard]] const std::vector<StoredTensor>& tensors() const;
+    // Null when there is none of that name.
+    [[nodiscard]] const StoredTensor* find(std::string_view name) const;
+    [[nodiscard]] int64_t file_bytes() const;
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// Writes the tensors in the given order, data aligned to 64 bytes. Atomic: a temporary file beside `path` is written,
+// synced and renamed over it, so `path` holds the old file or the whole new one whatever happens. Throws Error naming
+// the path and the reason when that fails.
+void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata);
+
+// The tensor's values as float32; f16 and bf16 convert exactly, i64 rounds to nearest.
+std::vector<float> to_float32(const StoredTensor& tensor);
+// IEEE binary16 <-> binary32, rounding to nearest, ties to even; NaN stays NaN, too large becomes infinity.
+float half_to_float(uint16_t bits);
+uint16_t float_to_half(float value);
+
+}  // namespace boneage::io
