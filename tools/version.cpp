@@ -1,0 +1,36 @@
+#include "tools/version.h"
+
+#include <string_view>
+
+namespace boneage::tools {
+namespace {
+
+std::string compiler() {
+#if defined(__clang__)
+    return "Clang " __clang_version__;
+#else
+    return "GCC " __VERSION__;
+#endif
+}
+
+std::string build() {
+    std::string text = BONEAGE_BUILD_TYPE;
+    text += BONEAGE_IS_NATIVE ? ", for the processor of the machine that built it" : ", portable x86-64";
+    constexpr std::string_view kSanitizers = BONEAGE_SANITIZERS;
+    if (!kSanitizers.empty()) {
+        text.append(", sanitizers ").append(kSanitizers);
+    }
+    return text;
+}
+
+}  // namespace
+
+std::string version_text() {
+    std::string text = "boneage " BONEAGE_VERSION "\n";
+    text += "compiler  " + compiler() + "\n";
+    text += "build     " + build() + "\n";
+    text += std::string("CUDA      ") + (BONEAGE_HAS_CUDA ? "kernels built; networks on the CPU" : "not built");
+    return text;
+}
+
+}  // namespace boneage::tools
