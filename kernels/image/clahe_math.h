@@ -1,0 +1,80 @@
+// The scalar formulas of clahe.h, compiled by both twins.
+#pragma once
+
+#include "kernels/base/numeric.h"
+#include "kernels/image/clahe.h"
+
+namespace boneage {
+
+template <class P>
+inline constexpr int32_t kClaheBins = int32_t{std::numeric_limits<P>::max()} + 1;
+
+// How one image is cut into tiles.
+struct ClaheGrid {
+    int64_t tile_width = 1;
+    int64_t tile_height = 1;
+    int32_t clip = 0;     // most pixels a bin keeps; 0: no clipping
+    float lut_scale = 0;  // (bins - 1) / tile area
+    float inverse_width = 0;
+    float inverse_height = 0;
+};
+
+template <class P>
+BONEAGE_HD inline ClaheGrid clahe_grid(int64_t height, int64_t width, const ClaheParams& params) {
+    int64_t padded_width = width;
+    int64_t padded_height = height;
+    if (width % params.tiles_x != 0 || height % params.tiles_y != 0) {
+        padded_width += params.tiles_x - width % params.tiles_x;
+        padded_height += params.tiles_y - height % params.tiles_y;
+    }
+    ClaheGrid grid;
+    grid.tile_width = padded_width / params.tiles_x;
+    grid.tile_height = padded_height / params.tiles_y;
+    const int64_t area = grid.tile_width * grid.tile_height;
+    grid.lut_scale = static_cast<float>(kClaheBins<P> - 1) / static_cast<float>(area);
+    if (params.clip_limit > 0.0) {
+        const auto limit = static_cast<int32_t>(params.clip_limit * static_cast<double>(area) / kClaheBins<P>);
+        grid.clip = limit > 1 ? limit : 1;
+    }
+    grid.inverse_width = 1.0F / static_cast<float>(grid.tile_width);
+    grid.inverse_height = 1.0F / static_cast<float>(grid.tile_height);
+    return grid;
+}
+
+// The remainder of a clipped histogram goes to bins 0, step, 2 * step, ..., one each while it lasts.
+BONEAGE_HD inline int32_t clahe_residual_step(int32_t bins, int32_t residual) {
+    const int32_t step = bins / residual;
+    return step > 1 ? step : 1;
+}
+
+template <class P>
+BONEAGE_HD inline P clahe_lut_value(int32_t cumulative, float lut_scale) {
+    return saturate<P>(round_half_even(static_cast<float>(cumulative) * lut_scale));
+}
+
+// Which two tiles a coordinate lies between, and how far it is from the first to the second.
+struct ClaheBlend {
+    int32_t first = 0;
+    int32_t second = 0;
+    float weight = 0;  // of `second`; `first` has 1 - weight, also where both are the same tile
+};
+
+BONEAGE_HD inline ClaheBlend clahe_blend(int64_t position, float inverse_tile, int64_t tiles) {
+    const float t = static_cast<float>(position) * inverse_tile - 0.5F;
+    const float floor_t = std::floor(t);
+    ClaheBlend blend;
+    blend.weight = t - floor_t;
+    const auto first = static_cast<int32_t>(floor_t);
+    const auto last = static_cast<int32_t>(tiles - 1);
+    blend.first = first > 0 ? first : 0;
+    blend.second = first + 1 < last ? first + 1 : last;
+    return blend;
+}
+
+BONEAGE_HD inline int32_t clahe_mix(float l11, float l12, float l21, float l22, float ax, float ay) {
+    const float ax1 = 1.0F - ax;
+    const float ay1 = 1.0F - ay;
+    return round_half_even((l11 * ax1 + l12 * ax) * ay1 + (l21 * ax1 + l22 * ax) * ay);
+}
+
+}  // namespace boneage
