@@ -18,7 +18,7 @@ public:
     std::span<float> input(std::string_view name);
     // [n, h, w, c] float32, valid after run() or rerun() until the next one.
     [[nodiscard]] std::span<const float> output(std::string_view name) const;
-    // A copy of an input, output or kept value as float32, dense.
+    // A copy of an output or kept value as float32, dense.
     [[nodiscard]] std::vector<float> read(std::string_view name) const;
 
     // Where an input, output or kept value lies, for callers that work in the back end's memory.

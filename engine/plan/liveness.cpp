@@ -13,6 +13,14 @@ const Value& value(const Plan& plan, ValueId id) {
     return plan.values[static_cast<size_t>(id)];
 }
 
+ValueId input_called(const Plan& plan, std::string_view name) {
+    const auto known = std::ranges::find_if(plan.inputs, [&](ValueId id) { return value(plan, id).name == name; });
+    if (known == plan.inputs.end()) {
+        throw UsageError(plan.net + " has no input called \"" + std::string(name) + "\"");
+    }
+    return *known;
+}
+
 std::vector<ValueId> reads(const Step& step) {
     std::vector<ValueId> ids{x_of(step)};
     if (const auto residual = residual_of(step)) {
@@ -46,7 +54,7 @@ std::set<int32_t> always_taken(const Plan& plan) {
     }
     std::set<int32_t> buffers = exposed_buffers(plan);
     for (const auto& [input, steps] : plan.reruns) {
-        buffers.insert(value(plan, find_value(plan, input)).buffer);
+        buffers.insert(value(plan, input_called(plan, input)).buffer);
         std::vector<ValueId> made;
         for (const int32_t index : steps) {
             const Step& step = plan.steps[static_cast<size_t>(index)].step;
@@ -72,11 +80,7 @@ std::set<int32_t> always_taken(const Plan& plan) {
 
 void find_reruns(Plan& plan) {
     for (const std::string& input : plan.options.rerun) {
-        const auto known = std::ranges::find_if(plan.inputs, [&](ValueId id) { return value(plan, id).name == input; });
-        if (known == plan.inputs.end()) {
-            throw UsageError(plan.net + " has no input called \"" + input + "\"");
-        }
-        std::vector<ValueId> changed{*known};
+        std::vector<ValueId> changed{input_called(plan, input)};
         std::vector<int32_t> steps;
         for (size_t i = 0; i < plan.steps.size(); ++i) {
             const Step& step = plan.steps[i].step;

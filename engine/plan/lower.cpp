@@ -67,7 +67,7 @@ Plan lower(const net::Graph& graph, const Options& options) {
 
 ValueId find_value(const Plan& plan, std::string_view name) {
     std::string known;
-    for (const auto* list : {&plan.inputs, &plan.outputs, &plan.kept}) {
+    for (const auto* list : {&plan.outputs, &plan.kept, &plan.inputs}) {
         for (const ValueId id : *list) {
             const std::string& candidate = plan.values[static_cast<size_t>(id)].name;
             if (candidate == name) {

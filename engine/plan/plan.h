@@ -27,9 +27,9 @@ struct Options {
     int64_t height = 224;
     int64_t width = 224;
     Precision precision = Precision::f32;
-    std::vector<std::string> keep;   // values of the graph, besides its outputs, that must survive the run
-    std::vector<std::string> rerun;  // inputs for which Executor::rerun must work
-    Traits traits;
+    std::vector<std::string> keep{};   // values of the graph, besides its outputs, that must survive the run
+    std::vector<std::string> rerun{};  // inputs for which Executor::rerun must work
+    Traits traits{};
 };
 
 inline constexpr int64_t kArenaAlignment = 256;
@@ -43,8 +43,7 @@ struct Value {
     int32_t buffer = 0;
     int64_t channel_offset = 0;
     int64_t pixel_stride = 0;
-    int64_t channel_block =
-        1;  // Traits::channel_block where every value of the buffer starts and ends on a block, else 1
+    int64_t channel_block = 1;  // Traits::channel_block where every value of the buffer begins and ends on one
     [[nodiscard]] bool dense() const { return pixel_stride == shape.c; }
     [[nodiscard]] int64_t bytes() const { return shape.size() * size_of(type); }
 };
@@ -86,7 +85,7 @@ struct Plan {
 // Throws UsageError when sizes do not fit the network or a name in the options is unknown.
 Plan lower(const net::Graph& graph, const Options& options);
 
-// The value called `name` among inputs, outputs and kept values; throws UsageError naming what there is.
+// The value called `name` among outputs, kept values and inputs, in this order; throws UsageError naming what there is.
 ValueId find_value(const Plan& plan, std::string_view name);
 
 int64_t total_flops(const Plan& plan);
