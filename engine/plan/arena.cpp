@@ -6,6 +6,8 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <random>
+#include <utility>
 
 namespace boneage::plan {
 namespace {
@@ -77,21 +79,32 @@ int64_t arrange(std::vector<Buffer>& buffers) {
         [&](const Buffer& a, const Buffer& b) { return a.bytes * length(a) > b.bytes * length(b); },
         [](const Buffer& a, const Buffer& b) { return a.first < b.first; },
     };
-    std::vector<Buffer> best;
-    int64_t best_size = std::numeric_limits<int64_t>::max();
+    std::vector<size_t> best_order(buffers.size());
+    std::iota(best_order.begin(), best_order.end(), size_t{0});
+    int64_t best = place_in_order(buffers, best_order);
+    const auto consider = [&](std::vector<size_t> order) {
+        const int64_t size = place_in_order(buffers, order);
+        if (size < best) {
+            best = size;
+            best_order = std::move(order);
+        }
+    };
     for (const auto& earlier : before) {
         std::vector<size_t> order(buffers.size());
         std::iota(order.begin(), order.end(), size_t{0});
         std::ranges::stable_sort(order, [&](size_t a, size_t b) { return earlier(buffers[a], buffers[b]); });
-        std::vector<Buffer> attempt = buffers;
-        const int64_t size = place_in_order(attempt, order);
-        if (size < best_size) {
-            best_size = size;
-            best = std::move(attempt);
-        }
+        consider(std::move(order));
     }
-    buffers = std::move(best);
-    return best_size;
+    // What greedy orders leave open, exchanging two buffers of the best one often closes.
+    constexpr int kExchanges = 300;
+    const int64_t least = most_live_bytes(buffers);
+    std::mt19937 random;  // seeded by default: the same plan every time
+    for (int i = 0; i < kExchanges && best > least; ++i) {
+        std::vector<size_t> order = best_order;
+        std::swap(order[random() % order.size()], order[random() % order.size()]);
+        consider(std::move(order));
+    }
+    return place_in_order(buffers, best_order);
 }
 
 }  // namespace boneage::plan

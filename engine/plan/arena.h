@@ -6,8 +6,9 @@
 namespace boneage::plan {
 
 // Sets every buffer's `offset`, a multiple of kArenaAlignment, so that buffers taken at the same time never overlap;
-// returns the arena's size. Of several greedy orders (largest first, longest first, ...) the tightest wins; each
-// buffer goes into the smallest gap it fits. Deterministic.
+// returns the arena's size. Each buffer goes into the smallest gap it fits; of several orders (largest first, longest
+// first,
+// ..., and exchanges in the best of them) the tightest wins. Deterministic.
 int64_t arrange(std::vector<Buffer>& buffers);
 
 // The largest sum of aligned sizes taken at one step: what any arrangement needs at least.

@@ -101,8 +101,8 @@ void overwrite_residuals(Plan& plan) {
     if (!plan.options.traits.residual_in_place) {
         return;
     }
-    const std::set<int32_t> taken = always_taken(plan);
-    const std::set<int32_t> exposed = exposed_buffers(plan);
+    std::set<int32_t> kept = always_taken(plan);
+    kept.merge(exposed_buffers(plan));
     std::vector<size_t> last_read(plan.buffers.size());
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         for (const ValueId id : reads(plan.steps[i].step)) {
@@ -122,9 +122,12 @@ void overwrite_residuals(Plan& plan) {
                            residual.bytes() == plan.buffers[static_cast<size_t>(shared)].bytes &&
                            y.bytes() == plan.buffers[static_cast<size_t>(y.buffer)].bytes;
         if (alone && residual.type == y.type && residual.channel_block == y.channel_block &&
-            last_read[static_cast<size_t>(shared)] == i && !taken.contains(shared) && !exposed.contains(shared) &&
+            last_read[static_cast<size_t>(shared)] == i && !kept.contains(shared) &&
             value(plan, x_of(step)).buffer != shared) {
             last_read[static_cast<size_t>(shared)] = last_read[static_cast<size_t>(y.buffer)];
+            if (kept.contains(y.buffer)) {
+                kept.insert(shared);
+            }
             y.buffer = shared;
         }
     }

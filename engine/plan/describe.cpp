@@ -1,0 +1,190 @@
+#include "engine/plan/describe.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+namespace boneage::plan {
+namespace {
+
+const Value& value(const Plan& plan, ValueId id) {
+    return plan.values[static_cast<size_t>(id)];
+}
+
+std::string shape_text(const Shape& s) {
+    std::string text = std::to_string(s.n);
+    for (const int64_t side : {s.h, s.w, s.c}) {
+        text += "x";
+        text += std::to_string(side);
+    }
+    return text;
+}
+
+std::string decimal(double number, int digits) {
+    std::array<char, 64> text{};
+    std::snprintf(text.data(), text.size(), "%.*f", digits, number);
+    return text.data();
+}
+
+// 1234567 -> 1.23 M; binary steps for bytes would hide the FLOP/byte ratio.
+std::string short_number(int64_t number) {
+    constexpr std::array<const char*, 5> kUnits{"", "k", "M", "G", "T"};
+    auto scaled = static_cast<double>(number);
+    size_t unit = 0;
+    while (scaled >= 999.5 && unit + 1 < kUnits.size()) {
+        scaled /= 1000;
+        ++unit;
+    }
+    if (number == 0) {
+        return "-";
+    }
+    return decimal(scaled, unit == 0 || scaled >= 99.95 ? 0 : (scaled >= 9.995 ? 1 : 2)) + " " + kUnits[unit];
+}
+
+using Row = std::vector<std::string>;
+
+// First two columns and the fourth are words, the rest numbers, which end together.
+std::string lay_out(const std::vector<Row>& rows) {
+    std::vector<size_t> widths(rows.front().size());
+    for (const Row& row : rows) {
+        for (size_t i = 0; i < row.size(); ++i) {
+            widths[i] = std::max(widths[i], row[i].size());
+        }
+    }
+    std::string text;
+    for (const Row& row : rows) {
+        std::string line;
+        for (size_t i = 0; i < row.size(); ++i) {
+            const std::string space(widths[i] - row[i].size(), ' ');
+            line += (i == 1 || i == 2 || i == 3) ? row[i] + space : space + row[i];
+            line += "  ";
+        }
+        line.erase(line.find_last_not_of(' ') + 1);
+        text += line;
+        text += '\n';
+    }
+    return text;
+}
+
+struct Totals {
+    int64_t flops = 0;
+    int64_t read = 0;
+    int64_t weights = 0;
+    int64_t written = 0;
+};
+
+Totals totals_of(const Plan& plan) {
+    Totals totals;
+    for (const PlannedStep& step : plan.steps) {
+        totals.flops += step.flops;
+        totals.read += step.read_bytes;
+        totals.weights += step.weight_bytes;
+        totals.written += step.write_bytes;
+    }
+    return totals;
+}
+
+int64_t arena_offset(const Plan& plan, const Value& v) {
+    return plan.buffers[static_cast<size_t>(v.buffer)].offset;
+}
+
+// How a value shares its buffer: "+64" for a slice from channel 64 on.
+std::string place_text(const Plan& plan, const Value& v) {
+    std::string text = std::to_string(arena_offset(plan, v));
+    if (!v.dense()) {
+        text += "+";
+        text += std::to_string(v.channel_offset);
+    }
+    return text;
+}
+
+bool in_place(const Plan& plan, const Step& step) {
+    const auto residual = residual_of(step);
+    return residual && value(plan, *residual).buffer == value(plan, y_of(step)).buffer;
+}
+
+}  // namespace
+
+const char* name_of(DataType type) {
+    switch (type) {
+        case DataType::f32:
+            return "f32";
+        case DataType::bf16:
+            return "bf16";
+    }
+    return "";
+}
+
+const char* name_of(Precision precision) {
+    switch (precision) {
+        case Precision::f32:
+            return "f32";
+        case Precision::bf16:
+            return "bf16";
+    }
+    return "";
+}
+
+std::string as_table(const Plan& plan) {
+    const Options& options = plan.options;
+    std::string text = plan.net + ", batch " + std::to_string(options.batch) + ", " + std::to_string(options.height) +
+                       "x" + std::to_string(options.width) + " pixels (height x width), " + name_of(options.precision) +
+                       "\n\n";
+    std::vector<Row> rows{{"step", "layer", "operation", "output (n x h x w x c)", "FLOP", "read B", "weights B",
+                           "written B", "arena offset"}};
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+        const PlannedStep& step = plan.steps[i];
+        const Value& y = value(plan, y_of(step.step));
+        rows.push_back({std::to_string(i), step.name, op_name(step.step), shape_text(y.shape) + " " + name_of(y.type),
+                        short_number(step.flops), short_number(step.read_bytes), short_number(step.weight_bytes),
+                        short_number(step.write_bytes),
+                        place_text(plan, y) + (in_place(plan, step.step) ? " (in place)" : "")});
+    }
+    const Totals totals = totals_of(plan);
+    rows.push_back({"", "total", "", "", short_number(totals.flops), short_number(totals.read),
+                    short_number(totals.weights), short_number(totals.written), ""});
+    text += lay_out(rows);
+    text +=
+        "\nFLOP: two per multiply-add of convolutions and linear layers. Arena: " + std::to_string(plan.arena_bytes) +
+        " bytes for all values; " + std::to_string(plan.live_bytes) + " are in use at the fullest step (" +
+        decimal(100.0 * static_cast<double>(plan.live_bytes) / static_cast<double>(plan.arena_bytes), 1) + " %).\n" +
+        "offset+c: from channel c on of a wider value. in place: overwrites the value it adds.\n";
+    return text;
+}
+
+std::string as_json(const Plan& plan) {
+    using Json = nlohmann::ordered_json;
+    const Options& options = plan.options;
+    const Totals totals = totals_of(plan);
+    Json document{{"net", plan.net},
+                  {"batch", options.batch},
+                  {"height", options.height},
+                  {"width", options.width},
+                  {"precision", name_of(options.precision)},
+                  {"totals",
+                   {{"flops", totals.flops},
+                    {"read_bytes", totals.read},
+                    {"weight_bytes", totals.weights},
+                    {"write_bytes", totals.written},
+                    {"arena_bytes", plan.arena_bytes},
+                    {"live_bytes", plan.live_bytes}}},
+                  {"steps", Json::array()}};
+    for (const PlannedStep& step : plan.steps) {
+        const Value& y = value(plan, y_of(step.step));
+        document["steps"].push_back({{"layer", step.name},
+                                     {"operation", op_name(step.step)},
+                                     {"output", {y.shape.n, y.shape.h, y.shape.w, y.shape.c}},
+                                     {"type", name_of(y.type)},
+                                     {"flops", step.flops},
+                                     {"read_bytes", step.read_bytes},
+                                     {"weight_bytes", step.weight_bytes},
+                                     {"write_bytes", step.write_bytes},
+                                     {"arena_offset", arena_offset(plan, y)},
+                                     {"first_channel", y.channel_offset},
+                                     {"in_place", in_place(plan, step.step)}});
+    }
+    return document.dump(2) + "\n";
+}
+
+}  // namespace boneage::plan
