@@ -141,14 +141,18 @@ void blend_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, cons
             const float ay = vertical.weight;
             const P* in = src.row(y);
             P* out = dst.row(y);
-            const auto weight = [&](int64_t x) {
-                const float t = static_cast<float>(static_cast<int32_t>(x)) * grid.inverse_width - 0.5F;
-                return t - static_cast<float>(static_cast<int32_t>(cell_x) - 1);
+            // Pixels may alias anything: what the inner loops read besides them must lie in registers.
+            const float scale = grid.inverse_width;
+            const float first_tile = static_cast<float>(static_cast<int32_t>(cell_x) - 1);
+            const auto weight = [scale, first_tile](int64_t x) {
+                const float t = static_cast<float>(static_cast<int32_t>(x)) * scale - 0.5F;
+                return t - first_tile;
             };
             if constexpr (sizeof(P) == 1) {
                 const auto cell_y =
                     static_cast<int64_t>(std::floor(static_cast<float>(y) * grid.inverse_height - 0.5F) + 1.0F);
                 const Packed* table = scratch.packed + (cell_y * (params.tiles_x + 1) + cell_x) * 256;
+#pragma GCC ivdep
                 for (int64_t x = cell_begin; x < last; ++x) {
                     const Packed four = table[in[x]];
                     out[x] =
@@ -167,6 +171,7 @@ void blend_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, cons
                 const P* l12 = lut(vertical.first, x2);
                 const P* l21 = lut(vertical.second, x1);
                 const P* l22 = lut(vertical.second, x2);
+#pragma GCC ivdep
                 for (int64_t x = cell_begin; x < last; ++x) {
                     const P v = in[x];
                     out[x] = saturate<P>(clahe_mix(l11[v], l12[v], l21[v], l22[v], weight(x), ay));

@@ -52,11 +52,15 @@ void invert(Workers& workers, Batch<const P, Host> src, Batch<P, Host> dst, Tens
         // All bits set inverts; none set copies: v ^ max == max - v.
         const P mask = flags.data == nullptr || flags.data[i] != 0 ? std::numeric_limits<P>::max() : P{0};
         workers.parallel_for(in.height, 64, [&](int64_t begin, int64_t end) {
+            // Bytes may alias anything: what the inner loop reads besides pixels must lie in registers.
+            const int64_t columns = in.width;
+            const P flip = mask;
             for (int64_t y = begin; y < end; ++y) {
                 const P* from = in.row(y);
                 P* to = out.row(y);
-                for (int64_t x = 0; x < in.width; ++x) {
-                    to[x] = static_cast<P>(from[x] ^ mask);
+#pragma GCC ivdep
+                for (int64_t x = 0; x < columns; ++x) {
+                    to[x] = static_cast<P>(from[x] ^ flip);
                 }
             }
         });
