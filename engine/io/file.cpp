@@ -34,7 +34,8 @@ private:
 }  // namespace
 
 MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
-    const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+    // Opening a pipe must not wait for somebody to write into it.
+    const Descriptor file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
     struct stat status {};
     if (file.get() < 0 || ::fstat(file.get(), &status) != 0) {
         throw UsageError(path_ + " cannot be read: " + std::strerror(errno));
@@ -70,6 +71,11 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 
 AtomicFile::AtomicFile(std::string path)
     : path_(std::move(path)), temporary_(path_ + ".partial-" + std::to_string(::getpid())) {
+    // Renaming over a device such as /dev/null would replace it for everybody.
+    struct stat status {};
+    if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+        throw Error(path_ + " cannot be written: it exists and is no regular file");
+    }
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor_ < 0) {
         fail("created");

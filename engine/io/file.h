@@ -7,8 +7,9 @@
 
 namespace boneage::io {
 
-// A file's bytes, mapped read-only and private; empty files have no bytes. Throws UsageError naming the path and the
-// reason when it is not a regular file that can be read. Move-only.
+// A file's bytes, mapped read-only and private; empty files have no bytes. Whoever shortens the file meanwhile ends
+// this program (SIGBUS): files are replaced by renaming, as AtomicFile does, never rewritten in place. Throws
+// UsageError naming the path and the reason when it is not a regular file that can be read. Move-only.
 class MappedFile {
 public:
     explicit MappedFile(std::string path);

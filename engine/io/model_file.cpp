@@ -2,11 +2,9 @@
 
 #include "engine/net/parameters.h"
 #include "kernels/base/error.h"
-#include "kernels/base/numeric.h"
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -132,12 +130,13 @@ ModelCard read_card(const SafetensorsFile& file) {
         }
         return found->second;
     };
+    const std::string architecture = entry("architecture");
     if (entry("format") != kFormat) {
         throw UsageError(file.path() + " has format \"" + entry("format") + "\", this program reads \"" + kFormat +
                          "\": use a matching version of boneage");
     }
     ModelCard card;
-    card.architecture = architecture_from_json(entry("architecture"), "the architecture in " + file.path());
+    card.architecture = architecture_from_json(architecture, "the architecture in " + file.path());
     card.recipe = entry("recipe");
     const std::string trained = entry("trained");
     if (trained != "true" && trained != "false") {
@@ -208,6 +207,10 @@ Architecture architecture_from_json(const std::string& text, const std::string& 
     return architecture;
 }
 
+bool claims_to_be_model(const SafetensorsFile& file) {
+    return file.metadata().contains("architecture");
+}
+
 ModelFile::ModelFile(const std::string& path) : file_(path), card_(read_card(file_)) {
     check_tensors(file_, graph_of(card_.architecture));
 }
@@ -218,7 +221,7 @@ plan::ParameterSource ModelFile::parameters() const {
         if (tensor == nullptr) {
             throw ContractError("no tensor called " + std::string(name) + " in " + file_.path());
         }
-        return to_float32(*tensor);
+        return to_float32(tensor->type, tensor->bytes);
     };
 }
 
@@ -234,26 +237,7 @@ void write_model(const std::string& path, const ModelCard& card, const plan::Par
         if (parameter.kind == net::ParameterKind::batches_tracked) {
             tensor.type = StoredType::i64;
         }
-        const auto width = static_cast<size_t>(size_of(tensor.type));
-        std::vector<std::byte>& bytes = storage.emplace_back(values.size() * width);
-        for (size_t i = 0; i < values.size(); ++i) {
-            const auto store = [&](auto stored) { std::memcpy(&bytes[i * width], &stored, width); };
-            switch (tensor.type) {
-                case StoredType::f32:
-                    store(values[i]);
-                    break;
-                case StoredType::f16:
-                    store(float_to_half(values[i]));
-                    break;
-                case StoredType::bf16:
-                    store(to_bfloat16(values[i]).bits);
-                    break;
-                case StoredType::i64:
-                    store(static_cast<int64_t>(values[i]));
-                    break;
-            }
-        }
-        tensor.bytes = bytes;
+        tensor.bytes = storage.emplace_back(from_float32(tensor.type, values));
         tensors.push_back(std::move(tensor));
     }
     write_safetensors(path, tensors,

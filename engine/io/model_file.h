@@ -36,6 +36,9 @@ struct ModelCard {
     std::string card;
 };
 
+// Whether the file says which network it holds; ModelFile checks the claim.
+bool claims_to_be_model(const SafetensorsFile& file);
+
 // A model file opened and checked. Move-only.
 class ModelFile {
 public:

@@ -6,10 +6,10 @@
 #include "kernels/base/view.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
+#include <libdeflate.h>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <unordered_map>
 
@@ -19,11 +19,18 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kLengthBytes = 8;
-constexpr int64_t kLargestHeader = 100'000'000;  // the format's own limit
+constexpr uint64_t kLargestHeader = 100'000'000;  // the format's own limit
 constexpr int64_t kDataAlignment = 64;
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
     throw UsageError(path + " is not a usable weights file: " + why);
+}
+
+// Names come from the file: control characters must not reach a terminal, nor a megabyte of them a sentence.
+std::string in_quotes(const std::string& name) {
+    constexpr size_t kLongest = 100;
+    const std::string shown = name.size() <= kLongest ? name : name.substr(0, kLongest) + "...";
+    return json(shown).dump(-1, ' ', true, json::error_handler_t::replace);
 }
 
 StoredType type_named(const std::string& path, const std::string& tensor, const std::string& name) {
@@ -32,13 +39,14 @@ StoredType type_named(const std::string& path, const std::string& tensor, const 
             return type;
         }
     }
-    refuse(path, "tensor \"" + tensor + "\" has type " + name + "; F32, F16, BF16 and I64 are supported");
+    refuse(path,
+           "tensor " + in_quotes(tensor) + " has type " + in_quotes(name) + "; F32, F16, BF16 and I64 are supported");
 }
 
 // Parses the header, refusing what nlohmann would silently merge: two entries of one name.
 json parse_header(const std::string& path, std::string_view header) {
     std::vector<std::set<std::string>> keys_of_open_objects;
-    std::string repeated;
+    std::optional<std::string> repeated;
     const json::parser_callback_t watch = [&](int, json::parse_event_t event, json& value) {
         if (event == json::parse_event_t::object_start) {
             keys_of_open_objects.emplace_back();
@@ -52,14 +60,19 @@ json parse_header(const std::string& path, std::string_view header) {
         }
         return true;
     };
+    if (header.empty() || header.front() != '{') {
+        refuse(path, "its header does not begin with {");
+    }
     json parsed;
     try {
         parsed = json::parse(header, watch);
+    } catch (const json::parse_error& error) {
+        refuse(path, "its header is not valid JSON from byte " + std::to_string(error.byte) + " on");
     } catch (const json::exception&) {
         refuse(path, "its header is not valid JSON");
     }
-    if (!repeated.empty()) {
-        refuse(path, "its header names \"" + repeated + "\" twice");
+    if (repeated) {
+        refuse(path, "its header names " + in_quotes(*repeated) + " twice");
     }
     if (!parsed.is_object()) {
         refuse(path, "its header is not a JSON object");
@@ -69,7 +82,7 @@ json parse_header(const std::string& path, std::string_view header) {
 
 int64_t whole_number(const std::string& path, const std::string& tensor, const json& value, const char* what) {
     if (!value.is_number_unsigned() || value.get<uint64_t>() > uint64_t{1} << 62U) {
-        refuse(path, "tensor \"" + tensor + "\" has a " + what + " that is not a whole number of at least 0");
+        refuse(path, "tensor " + in_quotes(tensor) + " has a " + what + " that is not a whole number of at least 0");
     }
     return value.get<int64_t>();
 }
@@ -79,7 +92,7 @@ StoredTensor read_entry(const std::string& path, const std::string& name, const 
     if (!entry.is_object() || entry.size() != 3 || !entry.contains("dtype") || !entry.contains("shape") ||
         !entry.contains("data_offsets") || !entry["dtype"].is_string() || !entry["shape"].is_array() ||
         !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2) {
-        refuse(path, "tensor \"" + name + "\" is not described by dtype, shape and data_offsets");
+        refuse(path, "tensor " + in_quotes(name) + " is not described by dtype, shape and data_offsets");
     }
     StoredTensor tensor;
     tensor.name = name;
@@ -88,19 +101,19 @@ StoredTensor read_entry(const std::string& path, const std::string& name, const 
     for (const json& side : entry["shape"]) {
         tensor.shape.push_back(whole_number(path, name, side, "side"));
         if (__builtin_mul_overflow(bytes, tensor.shape.back(), &bytes)) {
-            refuse(path, "tensor \"" + name + "\" has a shape too large to exist");
+            refuse(path, "tensor " + in_quotes(name) + " has a shape too large to exist");
         }
     }
     const int64_t begin = whole_number(path, name, entry["data_offsets"][0], "data offset");
     const int64_t end = whole_number(path, name, entry["data_offsets"][1], "data offset");
     const auto available = static_cast<int64_t>(data.size());
     if (begin > end || end > available) {
-        refuse(path, "tensor \"" + name + "\" should lie at bytes " + std::to_string(begin) + " to " +
+        refuse(path, "tensor " + in_quotes(name) + " should lie at bytes " + std::to_string(begin) + " to " +
                          std::to_string(end) + " of the data, but the file holds " + std::to_string(available) +
                          "; it may be truncated");
     }
     if (end - begin != bytes) {
-        refuse(path, "tensor \"" + name + "\" needs " + std::to_string(bytes) + " bytes by its shape and has " +
+        refuse(path, "tensor " + in_quotes(name) + " needs " + std::to_string(bytes) + " bytes by its shape and has " +
                          std::to_string(end - begin));
     }
     tensor.bytes = data.subspan(static_cast<size_t>(begin), static_cast<size_t>(bytes));
@@ -108,33 +121,6 @@ StoredTensor read_entry(const std::string& path, const std::string& name, const 
 }
 
 }  // namespace
-
-const char* text(StoredType type) {
-    switch (type) {
-        case StoredType::f32:
-            return "F32";
-        case StoredType::f16:
-            return "F16";
-        case StoredType::bf16:
-            return "BF16";
-        case StoredType::i64:
-            return "I64";
-    }
-    throw ContractError("a stored type without a name");
-}
-
-int64_t size_of(StoredType type) {
-    switch (type) {
-        case StoredType::f32:
-            return 4;
-        case StoredType::f16:
-        case StoredType::bf16:
-            return 2;
-        case StoredType::i64:
-            return 8;
-    }
-    throw ContractError("a stored type without a size");
-}
 
 int64_t StoredTensor::elements() const {
     return static_cast<int64_t>(bytes.size()) / size_of(type);
@@ -155,9 +141,13 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : state_(new State{Map
     }
     uint64_t declared = 0;
     std::memcpy(&declared, bytes.data(), sizeof(declared));
-    if (declared > static_cast<uint64_t>(kLargestHeader) || static_cast<int64_t>(declared) > size - kLengthBytes) {
+    if (declared > kLargestHeader) {
+        refuse(path, "its header would have " + std::to_string(declared) + " bytes, and " +
+                         std::to_string(kLargestHeader) + " is the limit; it may be no safetensors file");
+    }
+    if (static_cast<int64_t>(declared) > size - kLengthBytes) {
         refuse(path, "its header claims " + std::to_string(declared) + " bytes, but the file holds " +
-                         std::to_string(size - kLengthBytes) + "; it may be truncated, or no safetensors file");
+                         std::to_string(size - kLengthBytes) + "; it may be truncated");
     }
     const auto header_bytes = static_cast<size_t>(declared);
     const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, header_bytes);
@@ -173,7 +163,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : state_(new State{Map
         }
         for (const auto& [key, value] : entry.items()) {
             if (!value.is_string()) {
-                refuse(path, "its metadata entry \"" + key + "\" is not text");
+                refuse(path, "its metadata entry " + in_quotes(key) + " is not text");
             }
             state_->metadata[key] = value.get<std::string>();
         }
@@ -184,7 +174,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : state_(new State{Map
     const std::byte* next = data.data();
     for (const StoredTensor& tensor : state_->tensors) {
         if (tensor.bytes.data() != next) {
-            refuse(path, "the data of tensor \"" + tensor.name + "\" " +
+            refuse(path, "the data of tensor " + in_quotes(tensor.name) + " " +
                              (tensor.bytes.data() < next ? "overlaps the tensor before it" : "follows a gap"));
         }
         next += tensor.bytes.size();
@@ -209,6 +199,9 @@ const Metadata& SafetensorsFile::metadata() const {
 }
 const std::vector<StoredTensor>& SafetensorsFile::tensors() const {
     return state_->tensors;
+}
+uint32_t SafetensorsFile::checksum() const {
+    return libdeflate_crc32(0, state_->file.bytes().data(), state_->file.bytes().size());
 }
 int64_t SafetensorsFile::file_bytes() const {
     return static_cast<int64_t>(state_->file.bytes().size());
@@ -251,62 +244,6 @@ void write_safetensors(const std::string& path, const std::vector<StoredTensor>&
         file.write(tensor.bytes);
     }
     file.commit();
-}
-
-float half_to_float(uint16_t bits) {
-    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000U) << 16U;
-    const uint32_t exponent = (bits >> 10U) & 0x1fU;
-    const uint32_t mantissa = bits & 0x3ffU;
-    if (exponent == 0) {
-        const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-        return sign != 0 ? -magnitude : magnitude;
-    }
-    const uint32_t wide = exponent == 31 ? 255U : exponent + 112U;
-    return std::bit_cast<float>(sign | (wide << 23U) | (mantissa << 13U));
-}
-
-uint16_t float_to_half(float value) {
-    const uint32_t bits = std::bit_cast<uint32_t>(value);
-    const auto sign = static_cast<uint16_t>((bits >> 16U) & 0x8000U);
-    const uint32_t magnitude = bits & 0x7fffffffU;
-    if (magnitude > 0x7f800000U) {
-        return static_cast<uint16_t>(sign | 0x7e00U | ((magnitude >> 13U) & 0x3ffU));
-    }
-    if (magnitude >= 0x47800000U) {  // 65536 and more, infinity included
-        return static_cast<uint16_t>(sign | 0x7c00U);
-    }
-    if (magnitude < 0x38800000U) {  // below 2^-14: a multiple of 2^-24; the float addition rounds to nearest even
-        const float scaled = std::bit_cast<float>(magnitude) * 0x1p24F;
-        return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(scaled)));
-    }
-    const uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13U) & 1U);
-    return static_cast<uint16_t>(sign | ((rounded - 0x38000000U) >> 13U));
-}
-
-std::vector<float> to_float32(const StoredTensor& tensor) {
-    std::vector<float> values(static_cast<size_t>(tensor.elements()));
-    const std::byte* from = tensor.bytes.data();
-    const auto load = [&](auto kind, size_t i) {
-        std::memcpy(&kind, from + i * sizeof(kind), sizeof(kind));
-        return kind;
-    };
-    for (size_t i = 0; i < values.size(); ++i) {
-        switch (tensor.type) {
-            case StoredType::f32:
-                values[i] = load(float{}, i);
-                break;
-            case StoredType::f16:
-                values[i] = half_to_float(load(uint16_t{}, i));
-                break;
-            case StoredType::bf16:
-                values[i] = to_float(bfloat16{load(uint16_t{}, i)});
-                break;
-            case StoredType::i64:
-                values[i] = static_cast<float>(load(int64_t{}, i));
-                break;
-        }
-    }
-    return values;
 }
 
 }  // namespace boneage::io

@@ -6,6 +6,8 @@
 //   the rest  tensor data; offsets count from its first byte, and together they cover it without gap or overlap
 #pragma once
 
+#include "engine/io/stored_numbers.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -16,10 +18,6 @@
 #include <vector>
 
 namespace boneage::io {
-
-enum class StoredType { f32, f16, bf16, i64 };
-const char* text(StoredType type);
-int64_t size_of(StoredType type);
 
 // One tensor as it lies in a file or in memory: row-major, little-endian.
 struct StoredTensor {
@@ -52,6 +50,8 @@ public:
     // Null when there is none of that name.
     [[nodiscard]] const StoredTensor* find(std::string_view name) const;
     [[nodiscard]] int64_t file_bytes() const;
+    // CRC-32 of the whole file, as `crc32` and zlib compute it.
+    [[nodiscard]] uint32_t checksum() const;
 
 private:
     struct State;
@@ -62,11 +62,5 @@ private:
 // synced and renamed over it, so `path` holds the old file or the whole new one whatever happens. Throws Error naming
 // the path and the reason when that fails.
 void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata);
-
-// The tensor's values as float32; f16 and bf16 convert exactly, i64 rounds to nearest.
-std::vector<float> to_float32(const StoredTensor& tensor);
-// IEEE binary16 <-> binary32, rounding to nearest, ties to even; NaN stays NaN, too large becomes infinity.
-float half_to_float(uint16_t bits);
-uint16_t float_to_half(float value);
 
 }  // namespace boneage::io

@@ -1,0 +1,26 @@
+// Numbers as weights files store them, to and from float32.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace boneage::io {
+
+enum class StoredType { f32, f16, bf16, i64 };
+const char* text(StoredType type);  // as safetensors spells it: "F32", ...
+int64_t size_of(StoredType type);   // bytes
+
+// Little-endian numbers, at any address, as float32: f16 and bf16 convert exactly, i64 rounds to nearest.
+std::vector<float> to_float32(StoredType type, std::span<const std::byte> bytes);
+
+// The reverse: rounds to nearest, ties to even; NaN stays NaN, and what is too large becomes infinity. Values for i64
+// must be whole numbers within its range.
+std::vector<std::byte> from_float32(StoredType type, std::span<const float> values);
+
+// IEEE binary16 <-> binary32, by the same rules.
+float half_to_float(uint16_t bits);
+uint16_t float_to_half(float value);
+
+}  // namespace boneage::io

@@ -1,0 +1,126 @@
+// boneage init: writes a model with seeded initial weights, to train from or to see the pipeline run.
+#include "engine/errors.h"
+#include "engine/io/file.h"
+#include "engine/io/model_file.h"
+#include "engine/net/parameters.h"
+#include "engine/pipeline/recipe.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+#include <iostream>
+#include <memory>
+#include <span>
+
+namespace boneage::tools {
+namespace {
+
+constexpr int64_t kMostParameters = 500'000'000;
+
+struct InitOptions {
+    net::ResNet34Spec resnet34{.sex_input = true};
+    net::UnetSpec unet;
+    bool is_unet = false;
+    std::string out;
+    uint64_t seed = 0;
+    std::string recipe_file;
+    std::string type = "f32";
+};
+using Shared = std::shared_ptr<InitOptions>;
+
+std::string recipe_text(const std::string& file) {
+    if (file.empty()) {
+        return pipeline::to_json(pipeline::Recipe{});
+    }
+    const io::MappedFile mapped(file);
+    const std::span<const std::byte> bytes = mapped.bytes();
+    const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    pipeline::recipe_from_json(text);  // throws where it is wrong
+    return text;
+}
+
+io::StoredType stored_type(const std::string& name) {
+    return name == "f16" ? io::StoredType::f16 : name == "bf16" ? io::StoredType::bf16 : io::StoredType::f32;
+}
+
+ExitCode init(const InitOptions& options) {
+    io::ModelCard card;
+    if (options.is_unet) {
+        card.architecture = options.unet;
+    } else {
+        card.architecture = options.resnet34;
+    }
+    card.recipe = recipe_text(options.recipe_file);
+    card.card = "Initial values from seed " + std::to_string(options.seed) + "; nothing was learned.";
+    const net::Graph graph = io::graph_of(card.architecture);
+    const int64_t parameters = net::parameter_count(graph);
+    if (parameters > kMostParameters) {
+        throw UsageError("such a network would have " + std::to_string(parameters) + " parameters; " +
+                         std::to_string(kMostParameters) + " is the most that is written");
+    }
+    io::write_model(options.out, card, io::initial_parameters(graph, options.seed), stored_type(options.type));
+    std::cout << "Wrote " << options.out << ": " << io::type_name(card.architecture) << " with " << parameters
+              << " initial parameters from seed " << options.seed
+              << "; it is untrained, so its answers mean nothing yet.\n";
+    return ExitCode::all_well;
+}
+
+void add_common(CLI::App& command, const Shared& options) {
+    command.add_option("-o,--out", options->out, "The weights file to write; replaced when it exists")
+        ->type_name("FILE")
+        ->required();
+    command.add_option("--seed", options->seed, "Seed of the random initial values")
+        ->type_name("N")
+        ->capture_default_str();
+    command
+        .add_option("--recipe", options->recipe_file,
+                    "JSON with every setting of the pipeline; without it the defaults")
+        ->type_name("FILE");
+    command.add_option("--type", options->type, "How numbers are stored")
+        ->type_name("TYPE")
+        ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+        ->capture_default_str();
+}
+
+void add_number(CLI::App& command, const char* name, int64_t& value, const char* description, int64_t low,
+                int64_t high) {
+    command.add_option(name, value, description)->type_name("N")->check(CLI::Range(low, high))->capture_default_str();
+}
+
+}  // namespace
+
+void add_init(CLI::App& program, Work& work) {
+    const auto options = std::make_shared<InitOptions>();
+    CLI::App* command = add_command(program, kModels, "init", "Write a model with seeded initial weights (untrained)",
+                                    "boneage init resnet34 --seed 1 -o resnet34.safetensors\n"
+                                    "boneage init unet --base-width 8 --seed 1 -o unet.safetensors");
+    command->require_subcommand(1);
+
+    CLI::App* resnet34 = add_command(*command, "Networks", "resnet34", "The network that answers with an age",
+                                     "boneage init resnet34 --seed 1 -o resnet34.safetensors\n"
+                                     "boneage init resnet34 --no-sex-input --channels 3 -o plain.safetensors");
+    add_common(*resnet34, options);
+    add_number(*resnet34, "--channels", options->resnet34.channels, "Channels of its image", 1, 3);
+    resnet34->add_flag("--sex-input,!--no-sex-input", options->resnet34.sex_input,
+                       "Whether it is told the child's sex (default: it is)");
+    add_number(*resnet34, "--hidden", options->resnet34.hidden, "Width of a hidden layer before the answer; 0 for none",
+               0, 4096);
+    add_number(*resnet34, "--outputs", options->resnet34.outputs, "Numbers it answers with", 1, 4096);
+
+    CLI::App* unet = add_command(*command, "Networks", "unet", "The network that finds the hand",
+                                 "boneage init unet --seed 1 -o unet.safetensors\n"
+                                 "boneage init unet --depth 3 --base-width 32 --type bf16 -o wide.safetensors");
+    add_common(*unet, options);
+    add_number(*unet, "--channels", options->unet.channels, "Channels of its image", 1, 3);
+    add_number(*unet, "--depth", options->unet.depth, "How often it halves the image", 1, 7);
+    add_number(*unet, "--base-width", options->unet.base_width, "Channels of its first level; doubled by each halving",
+               1, 128);
+    add_number(*unet, "--outputs", options->unet.outputs, "Classes it tells from the background", 1, 64);
+
+    resnet34->final_callback([options, &work] { work = [options] { return init(*options); }; });
+    unet->final_callback([options, &work] {
+        options->is_unet = true;
+        work = [options] { return init(*options); };
+    });
+}
+
+}  // namespace boneage::tools
