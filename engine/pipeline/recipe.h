@@ -12,7 +12,7 @@ namespace boneage::pipeline {
 enum class PolarityMode {
     keep,       // bones are bright already
     invert,     // every image is inverted
-    automatic,  // images whose border is brighter than their middle are inverted
+    automatic,  // images whose surroundings are lighter than their middle are inverted: a guess
 };
 enum class CanvasFilter { area, linear };
 enum class DilateElement { rect, cross, ellipse };
@@ -27,7 +27,7 @@ struct Recipe {
     } contrast;
 
     struct Polarity {
-        PolarityMode mode = PolarityMode::automatic;
+        PolarityMode mode = PolarityMode::keep;
         bool operator==(const Polarity&) const = default;
     } polarity;
 

@@ -1,0 +1,39 @@
+// From prepared images to months: the ResNet34 over a batch of slots, as a boy's and as a girl's hand.
+#pragma once
+
+#include "engine/pipeline/segmenter.h"
+
+namespace boneage::pipeline {
+
+// The two answers for one image; equal where the network takes no sex.
+struct Ages {
+    double if_male = 0.0;
+    double if_female = 0.0;
+};
+
+// Belongs to one thread.
+class AgeNetwork {
+public:
+    // `backend` must outlive this. Throws UsageError unless the network has exactly one output.
+    AgeNetwork(const AgeNetworkSource& source, const Recipe& recipe, plan::Backend& backend, plan::Precision precision,
+               int64_t batch);
+
+    [[nodiscard]] int64_t batch() const { return batch_; }
+    // The input of one slot, [1, h, w, c], to be filled before every run().
+    Tensor<float, Host> slot(int64_t i);
+    // Answers of the first `count` slots. The trunk runs once; only what follows the sex runs again.
+    void run(int64_t count, std::vector<Ages>& ages);
+
+    [[nodiscard]] const plan::Plan& plan() const { return executor_.plan(); }
+
+private:
+    void read(int64_t count, std::vector<Ages>& ages, double Ages::*which) const;
+
+    Recipe::Input input_;
+    Recipe::Age age_;
+    net::ResNet34Spec spec_;
+    int64_t batch_;
+    plan::Executor executor_;
+};
+
+}  // namespace boneage::pipeline

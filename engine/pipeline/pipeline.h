@@ -1,0 +1,71 @@
+// Radiograph in, age out: the stages in their order, on memory that is reused from image to image.
+#pragma once
+
+#include "engine/io/image_file.h"
+#include "engine/pipeline/age_network.h"
+#include "engine/pipeline/result.h"
+#include "engine/pipeline/stages.h"
+
+#include <optional>
+#include <span>
+
+namespace boneage::pipeline {
+
+// What a pipeline is made from. Without a segmenter the whole image counts as hand.
+struct Models {
+    Recipe recipe;
+    AgeNetworkSource age_network;
+    std::optional<SegmenterSource> segmenter;
+};
+
+struct PipelineOptions {
+    int64_t batch = 1;  // images that go through the age network together; the answers do not depend on it
+    int threads = 1;    // for the image stages; the back end has its own count
+    plan::Precision precision = plan::Precision::f32;
+};
+
+// One for each worker: belongs to one thread at a time. Holds what the largest image so far needed, however many there
+// were, and allocates nothing for images that are not larger.
+class Pipeline {
+public:
+    // `backend` must outlive the pipeline.
+    Pipeline(const Models& models, plan::Backend& backend, const PipelineOptions& options);
+
+    [[nodiscard]] int64_t batch() const { return age_network_.batch(); }
+
+    // Every stage up to the network's input. The pixels of `image` may be inverted in place. A result that is `ok` has
+    // no age yet; its image takes the next slot of the batch until estimate(). `sink`, where given, sees every stage's
+    // picture. At most batch() results may be ok between two calls of estimate().
+    Result prepare(io::DecodedImage& image, const StageSink& sink = nullptr);
+
+    // The ages of all results prepared since the last call, in that order; rejected ones are passed over. `sexes` has
+    // one entry a result: where known, its age is the bone age, else the mean of both.
+    void estimate(std::span<Result> results, std::span<const Sex> sexes);
+
+private:
+    template <class P>
+    struct Pictures {
+        HostImage<P> a, b, fitted;
+    };
+
+    template <class P>
+    Result prepare(Image<P, Host> image, const StageSink& sink);
+    template <class P>
+    void find_hand(Image<const P, Host> canvas, const StageSink& sink, Result& result);
+    template <class P>
+    Pictures<P>& pictures();
+
+    Recipe recipe_;
+    Workers workers_;
+    HostScratch scratch_;
+    std::optional<Segmenter> segmenter_;
+    AgeNetwork age_network_;
+    Pictures<uint8_t> pictures8_;
+    Pictures<uint16_t> pictures16_;
+    HostImage<uint8_t> mask_, mask_spare_;
+    HostImage<uint8_t> input_picture_;
+    int64_t queued_ = 0;
+    std::vector<Ages> ages_;
+};
+
+}  // namespace boneage::pipeline

@@ -1,0 +1,68 @@
+#include "engine/pipeline/segmenter.h"
+
+#include "kernels/base/error.h"
+#include "kernels/image/threshold.h"
+
+#include <algorithm>
+
+namespace boneage::pipeline {
+namespace {
+
+plan::Plan lower_patch(const net::UnetSpec& spec, const Recipe::Segment& recipe, const plan::Backend& backend,
+                       plan::Precision precision) {
+    if (spec.outputs != 1) {
+        throw UsageError("a segmenter has one output a pixel, this one has " + std::to_string(spec.outputs));
+    }
+    plan::Options options;
+    options.height = recipe.patch;
+    options.width = recipe.patch;
+    options.precision = precision;
+    options.traits = backend.traits();
+    return plan::lower(net::unet(spec), options);
+}
+
+NormaliseParams normalise_params(const Recipe::Segment& recipe) {
+    NormaliseParams params;
+    params.mean.fill(static_cast<float>(recipe.mean));
+    params.deviation.fill(static_cast<float>(recipe.deviation));
+    return params;
+}
+
+}  // namespace
+
+Segmenter::Segmenter(const SegmenterSource& source, const Recipe::Segment& recipe, plan::Backend& backend,
+                     plan::Precision precision)
+    : recipe_(recipe),
+      channels_(source.spec.channels),
+      executor_(lower_patch(source.spec, recipe, backend, precision), backend, source.parameters),
+      window_(gaussian_window(recipe.patch)) {}
+
+template <class P>
+void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask) {
+    expects(same_size(image, mask), "image and mask must have the same size");
+    const int64_t patch = recipe_.patch;
+    const int64_t patch_pixels = patch * patch;
+    places_.clear();
+    append_patches(places_, 0, image.height, image.width, patch, recipe_.step);
+    const auto count = static_cast<int64_t>(places_.size());
+    answers_.reserve(count * patch_pixels);
+    logits_.reshape(image.height, image.width);
+
+    const NormaliseParams params = normalise_params(recipe_);
+    for (int64_t i = 0; i < count; ++i) {
+        const Tensor<float, Host> input(executor_.input("image").data(), 1, patch, patch, channels_);
+        gather_patches<P, float>(workers, one(image), {&places_[static_cast<size_t>(i)], 1}, input, params);
+        executor_.run();
+        std::ranges::copy(executor_.output("logits"), answers_.data() + i * patch_pixels);
+    }
+    const std::array<int64_t, 2> first{0, count};
+    blend_patches(workers, {answers_.data(), count, patch, patch}, {places_.data(), count}, {first.data(), 2},
+                  {window_.data(), patch, patch}, one(logits_.view()));
+    threshold<float>(workers, one<const float>(logits_.view()), one(mask),
+                     logit(static_cast<float>(recipe_.threshold)));
+}
+
+template void Segmenter::segment(Workers&, Image<const uint8_t, Host>, Image<uint8_t, Host>);
+template void Segmenter::segment(Workers&, Image<const uint16_t, Host>, Image<uint8_t, Host>);
+
+}  // namespace boneage::pipeline

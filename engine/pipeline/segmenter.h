@@ -1,0 +1,44 @@
+// Finds the hand: a U-Net over overlapping patches of the canvas, its answers blended and cut at a probability.
+#pragma once
+
+#include "engine/net/graph.h"
+#include "engine/pipeline/recipe.h"
+#include "engine/plan/executor.h"
+#include "kernels/base/buffer.h"
+#include "kernels/image/patches.h"
+
+namespace boneage::pipeline {
+
+// A network and where its weights come from; `parameters` is only read while executors are made.
+template <class Spec>
+struct NetworkSource {
+    Spec spec;
+    plan::ParameterSource parameters;
+};
+using SegmenterSource = NetworkSource<net::UnetSpec>;
+using AgeNetworkSource = NetworkSource<net::ResNet34Spec>;
+
+// Patches run one after another, so memory does not depend on the size of the image. Belongs to one thread.
+class Segmenter {
+public:
+    // `backend` must outlive this. Throws UsageError when the recipe's patch does not fit the network.
+    Segmenter(const SegmenterSource& source, const Recipe::Segment& recipe, plan::Backend& backend,
+              plan::Precision precision);
+
+    // mask = 255 where the blended probability exceeds the recipe's threshold, else 0. Same size as `image`.
+    template <class P>
+    void segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask);
+
+    [[nodiscard]] const plan::Plan& plan() const { return executor_.plan(); }
+
+private:
+    Recipe::Segment recipe_;
+    int64_t channels_;
+    plan::Executor executor_;
+    std::vector<float> window_;
+    std::vector<PatchPlace> places_;
+    Buffer<float, Host> answers_;  // [patches, patch, patch]
+    HostImage<float> logits_;
+};
+
+}  // namespace boneage::pipeline
