@@ -3,6 +3,7 @@
 #include "kernels/base/error.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -72,6 +73,31 @@ struct Workers::Pool {
     }
 };
 
+namespace {
+
+void run_borrowed(const Workers::Runner& runner, int count, int64_t n, int64_t chunk,
+                  const std::function<void(int64_t, int64_t)>& body) {
+    std::atomic<int64_t> next{0};
+    std::mutex mutex;
+    std::exception_ptr error;
+    runner(count, [&](int) {
+        try {
+            for (int64_t begin = next.fetch_add(chunk); begin < n; begin = next.fetch_add(chunk)) {
+                body(begin, std::min(n, begin + chunk));
+            }
+        } catch (...) {
+            next = n;
+            const std::lock_guard lock(mutex);
+            error = error ? error : std::current_exception();
+        }
+    });
+    if (error) {
+        std::rethrow_exception(error);
+    }
+}
+
+}  // namespace
+
 Workers::Workers(int count) : count_(count) {
     expects(count >= 1, "count must be at least 1");
     if (count == 1) {
@@ -81,6 +107,10 @@ Workers::Workers(int count) : count_(count) {
     for (int i = 1; i < count; ++i) {
         pool_->threads.emplace_back([pool = pool_.get()] { pool->thread_main(); });
     }
+}
+
+Workers::Workers(int count, Runner runner) : count_(count), runner_(std::move(runner)) {
+    expects(count >= 1, "count must be at least 1");
 }
 
 Workers::~Workers() {
@@ -102,13 +132,17 @@ void Workers::parallel_for(int64_t n, int64_t grain, const std::function<void(in
     if (n <= 0) {
         return;
     }
-    if (!pool_ || n <= grain) {
+    if (count_ == 1 || n <= grain) {
         body(0, n);
         return;
     }
     // About four ranges a thread: enough to even out unequal rows, few enough to stay cheap.
     const int64_t wanted = (n + 4 * count_ - 1) / (4 * count_);
     const int64_t chunk = (std::max(wanted, grain) + grain - 1) / grain * grain;
+    if (runner_) {
+        run_borrowed(runner_, count_, n, chunk, body);
+        return;
+    }
     std::unique_lock lock(pool_->mutex);
     pool_->body = &body;
     pool_->n = n;

@@ -11,8 +11,15 @@ namespace boneage {
 // one caller at a time: calls on the same object must not overlap. Not copyable.
 class Workers {
 public:
+    // Runs task(0) ... task(count - 1), each on its own thread where it can, and returns when all are done. Tasks do
+    // not throw.
+    using Runner = std::function<void(int count, const std::function<void(int)>& task)>;
+
     // Throws ContractError unless count >= 1.
     explicit Workers(int count);
+    // Borrows the threads of another pool instead of starting its own: two pools that take turns would keep each
+    // other's threads waiting.
+    Workers(int count, Runner runner);
     ~Workers();
     Workers(const Workers&) = delete;
     Workers& operator=(const Workers&) = delete;
@@ -27,7 +34,8 @@ public:
 private:
     struct Pool;
     int count_;
-    std::unique_ptr<Pool> pool_;  // null when count_ == 1
+    std::unique_ptr<Pool> pool_;  // null when count_ == 1 or the threads are borrowed
+    Runner runner_;
 };
 
 // Processors this process may run on (its affinity mask, not the machine's total); at least 1.

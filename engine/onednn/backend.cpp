@@ -1,0 +1,90 @@
+#include "engine/onednn/backend.h"
+
+#include "engine/onednn/conv.h"
+#include "engine/onednn/steps.h"
+#include "kernels/base/error.h"
+
+#include <cstring>
+#include <new>
+
+namespace boneage::onednn {
+namespace {
+
+class CpuBackend final : public plan::Backend {
+public:
+    explicit CpuBackend(const BackendOptions& options)
+        : team_(options.threads), channel_block_(options.channel_block.value_or(processor().channel_block)) {
+        if (channel_block_ != 8 && channel_block_ != 16) {
+            throw UsageError("oneDNN stores channels in blocks of 8 or 16, not " + std::to_string(channel_block_));
+        }
+    }
+
+    [[nodiscard]] plan::Traits traits() const override {
+        return {.conv_reads_slices = true,
+                .conv_writes_slices = true,
+                .residual_in_place = true,
+                .direct_transposed_conv = false,
+                .channel_block = channel_block_};
+    }
+
+    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
+        const std::align_val_t alignment{plan::kArenaAlignment};
+        return {static_cast<std::byte*>(::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), alignment)),
+                [alignment](std::byte* memory) { ::operator delete(memory, alignment); }};
+    }
+    [[nodiscard]] bool host_addressable() const override { return true; }
+    void upload(std::byte* to, const void* from, int64_t bytes) override {
+        std::memcpy(to, from, static_cast<size_t>(bytes));
+    }
+    void download(void* to, const std::byte* from, int64_t bytes) override {
+        std::memcpy(to, from, static_cast<size_t>(bytes));
+    }
+    void synchronize() override {}
+
+    std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
+                                         const plan::Weights& weights) override {
+        return make_conv(team_, channel_block_, step, at, weights);
+    }
+    std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {
+        return make_max_pool(team_, step, at);
+    }
+    std::unique_ptr<plan::Runnable> make(const plan::GlobalAvgPool&, const plan::Operands& at) override {
+        return make_average_pool(team_, at);
+    }
+    std::unique_ptr<plan::Runnable> make(const plan::Linear& step, const plan::Operands& at,
+                                         const plan::Weights& weights) override {
+        return make_linear(team_, step, at, weights);
+    }
+    std::unique_ptr<plan::Runnable> make(const plan::TransposedConv&, const plan::Operands&,
+                                         const plan::Weights&) override {
+        throw ContractError("this back end's traits ask for transposed convolutions in two steps");
+    }
+    std::unique_ptr<plan::Runnable> make(const plan::DepthToSpace&, const plan::Operands& at) override {
+        return make_depth_to_space(team_, at);
+    }
+    std::unique_ptr<plan::Runnable> make(const plan::Copy&, const plan::Operands& at) override {
+        return make_copy(team_, at);
+    }
+
+private:
+    Team team_;
+    int64_t channel_block_;
+};
+
+}  // namespace
+
+std::unique_ptr<plan::Backend> make_backend(const BackendOptions& options) {
+    return std::make_unique<CpuBackend>(options);
+}
+
+std::string describe(plan::Precision precision) {
+    std::string text = "oneDNN " + library_version() + " on " + processor().isa;
+    if (precision == plan::Precision::bf16 && !processor().computes_bf16) {
+        text += "; bf16 emulated: this processor has no AVX-512; expect float32 speed";
+    } else if (precision == plan::Precision::bf16 && !processor().bf16_in_hardware) {
+        text += "; bf16 emulated by oneDNN: this processor has no bf16 instructions; expect float32 speed";
+    }
+    return text;
+}
+
+}  // namespace boneage::onednn

@@ -1,0 +1,266 @@
+#include "engine/onednn/conv.h"
+
+#include "engine/onednn/places.h"
+#include "kernels/base/buffer.h"
+#include "kernels/base/error.h"
+
+#include <dnnl.hpp>
+#include <unordered_map>
+
+namespace boneage::onednn {
+namespace {
+
+using dnnl::memory;
+using Dims = memory::dims;
+
+const dnnl::engine& engine() {
+    static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+    return cpu;
+}
+
+memory::data_type dnnl_type(plan::DataType type) {
+    return type == plan::DataType::f32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+// One image as oneDNN is to see it; padding channels, where there are any, belong to its description too. Without
+// blocks it is planes, which for one channel is how pixels lie anyway.
+memory::desc image_desc(const plan::Place& place) {
+    const plan::Shape& s = place.shape;
+    const auto layout = place.channel_block == 1   ? memory::format_tag::nchw
+                        : place.channel_block == 8 ? memory::format_tag::nChw8c
+                                                   : memory::format_tag::nChw16c;
+    return {{1, s.c, s.h, s.w}, dnnl_type(place.type), layout};
+}
+
+// Spreads the channels of an image's pixels over planes.
+void move_to_planes(Workers& workers, const plan::Place& image, std::byte* planes, plan::DataType type) {
+    plan::Place channel = image;
+    channel.shape.c = 1;
+    plan::Place plane = staged(channel, type, 1);
+    plane.data = planes;
+    for (int64_t c = 0; c < image.shape.c; ++c) {
+        move_image(workers, channel, plane);
+        channel.data += plan::size_of(image.type);
+        plane.data += bytes_of(plane);
+    }
+}
+
+memory wrap(const memory::desc& desc, const void* data) {
+    return {desc, engine(), const_cast<void*>(data)};
+}
+
+// So few channels, and only so few, oneDNN reads faster from planes than from blocks.
+constexpr int64_t kMostPlanes = 3;
+
+// Rounds to bfloat16 and back: emulated bf16 has the weights that real bf16 has.
+std::vector<float> rounded(const std::vector<float>& values) {
+    std::vector<float> result(values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+        result[i] = to_float(to_bfloat16(values[i]));
+    }
+    return result;
+}
+
+// What a convolution needs once for every thread that may run it.
+struct Slot {
+    memory x;
+    memory y;
+    memory workspace;
+    dnnl::stream stream;
+    std::unordered_map<int, memory> arguments;
+};
+
+// The primitive as it was made for a number of threads, with its own order of the weights.
+struct Primitive {
+    dnnl::convolution_forward run;
+    memory weights;
+    memory bias;
+    int64_t workspace_bytes = 0;
+    std::vector<Slot> slots;
+};
+
+class Conv final : public plan::Runnable {
+public:
+    Conv(Team& team, int64_t channel_block, const plan::FusedConv& step, const plan::Operands& at,
+         const plan::Weights& weights)
+        : team_(team), at_(at), step_(step) {
+        const bool wide = !processor().computes_bf16;
+        const plan::DataType x_type = wide ? plan::DataType::f32 : at.x.type;
+        const plan::DataType y_type = wide ? plan::DataType::f32 : at.y.type;
+        const bool planes = at.x.channel_block == 1 && at.x.shape.c <= kMostPlanes;
+        x_ = staged(at.x, x_type, planes ? 1 : channel_block);
+        y_ = staged(at.y, y_type, channel_block);
+        stages_x_ = at.x.type != x_.type || at.x.channel_block != x_.channel_block ||
+                    (planes && !(at.x.shape.c == 1 && at.x.dense()));
+        stages_y_ = at.y.type != y_.type || at.y.channel_block != y_.channel_block;
+
+        const plan::Weights& given = weights;
+        plan::Weights emulated;
+        if (at.x.type == plan::DataType::bf16 && wide) {
+            emulated = {rounded(given.weight), given.bias};
+        }
+        const plan::Weights& used = emulated.weight.empty() ? given : emulated;
+        const int64_t alone = team.images_alone(at.x.shape.n);
+        if (alone > 0) {
+            alone_ = make_primitive(1, team.threads(), used);
+        }
+        if (alone < at.x.shape.n) {
+            whole_ = make_primitive(team.threads(), 1, used);
+        }
+    }
+
+    [[nodiscard]] int64_t scratch_bytes() const override {
+        const auto bytes = [&](const Primitive& primitive) {
+            return slot_bytes(primitive) * static_cast<int64_t>(primitive.slots.size());
+        };
+        return std::max(bytes(alone_), bytes(whole_));
+    }
+
+    void run(std::byte* scratch) override {
+        team_.for_images(at_.x.shape.n, [&](int64_t image, const Crew& crew) {
+            Primitive& primitive = crew.whole ? whole_ : alone_;
+            run_image(image, crew.workers, primitive, primitive.slots[static_cast<size_t>(crew.slot)],
+                      scratch + crew.slot * slot_bytes(primitive));
+        });
+    }
+
+private:
+    [[nodiscard]] int64_t slot_bytes(const Primitive& primitive) const {
+        return (stages_x_ ? scratch_part<std::byte>(bytes_of(x_)) : 0) +
+               (stages_y_ ? scratch_part<std::byte>(bytes_of(y_)) : 0) +
+               scratch_part<std::byte>(primitive.workspace_bytes);
+    }
+
+    Primitive make_primitive(int threads, int slots, const plan::Weights& values) const {
+        const OpenMpThreads guard(threads);
+        const Dims weight_dims{y_.shape.c, x_.shape.c, step_.kernel, step_.kernel};
+        const Dims strides{step_.stride, step_.stride};
+        const Dims padding{step_.padding, step_.padding};
+        const memory::desc bias_desc({y_.shape.c}, memory::data_type::f32, memory::format_tag::a);
+        dnnl::post_ops after;
+        if (at_.residual) {
+            after.append_sum();
+        }
+        if (step_.relu) {
+            after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
+        }
+        dnnl::primitive_attr attributes;
+        attributes.set_post_ops(after);
+        attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+        const dnnl::convolution_forward::primitive_desc desc(
+            {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, image_desc(x_),
+             memory::desc(weight_dims, dnnl_type(x_.type), memory::format_tag::any), bias_desc, image_desc(y_), strides,
+             padding, padding},
+            attributes, engine());
+
+        Primitive primitive;
+        primitive.run = dnnl::convolution_forward(desc);
+        dnnl::stream stream(engine());
+        memory given = wrap({weight_dims, memory::data_type::f32, memory::format_tag::oihw}, values.weight.data());
+        primitive.weights = memory(desc.weights_desc(), engine());
+        dnnl::reorder(given, primitive.weights).execute(stream, given, primitive.weights);
+        primitive.bias = memory(bias_desc, engine());
+        std::copy(values.bias.begin(), values.bias.end(), static_cast<float*>(primitive.bias.get_data_handle()));
+        stream.wait();
+
+        const memory::desc workspace = desc.scratchpad_desc();
+        primitive.workspace_bytes = static_cast<int64_t>(workspace.get_size());
+        for (int i = 0; i < slots; ++i) {
+            Slot slot{wrap(desc.src_desc(), nullptr),
+                      wrap(desc.dst_desc(), nullptr),
+                      wrap(workspace, nullptr),
+                      dnnl::stream(engine()),
+                      {}};
+            slot.arguments = {{DNNL_ARG_SRC, slot.x},
+                              {DNNL_ARG_WEIGHTS, primitive.weights},
+                              {DNNL_ARG_BIAS, primitive.bias},
+                              {DNNL_ARG_DST, slot.y},
+                              {DNNL_ARG_SCRATCHPAD, slot.workspace}};
+            primitive.slots.push_back(std::move(slot));
+        }
+        return primitive;
+    }
+
+    void run_image(int64_t image, Workers& workers, const Primitive& primitive, Slot& slot, std::byte* scratch) const {
+        const auto take = [&scratch](int64_t bytes) {
+            std::byte* part = scratch;
+            scratch += scratch_part<std::byte>(bytes);
+            return part;
+        };
+        plan::Place x = image_of(at_.x, image);
+        plan::Place y = image_of(at_.y, image);
+        const plan::Place result = y;
+        if (stages_x_) {
+            const plan::Place given = x;
+            x = x_;
+            x.data = take(bytes_of(x_));
+            if (x.channel_block == 1) {
+                move_to_planes(workers, given, x.data, x.type);
+            } else {
+                move_image(workers, given, x);
+            }
+        }
+        if (stages_y_) {
+            y = y_;
+            y.data = take(bytes_of(y_));
+        }
+        // oneDNN adds to what lies in y.
+        if (at_.residual) {
+            const plan::Place residual = image_of(*at_.residual, image);
+            if (residual.data != y.data) {
+                move_image(workers, residual, y);
+            }
+        }
+        slot.x.set_data_handle(x.data);
+        slot.y.set_data_handle(y.data);
+        slot.workspace.set_data_handle(take(primitive.workspace_bytes));
+        primitive.run.execute(slot.stream, slot.arguments);
+        slot.stream.wait();
+        if (stages_y_) {
+            move_image(workers, y, result);
+        }
+    }
+
+    Team& team_;
+    plan::Operands at_;
+    plan::FusedConv step_;
+    plan::Place x_;  // one image as the primitive reads it; without data
+    plan::Place y_;
+    bool stages_x_ = false;
+    bool stages_y_ = false;
+    Primitive alone_;  // one thread, an image each
+    Primitive whole_;  // all threads on one image
+};
+
+}  // namespace
+
+const Processor& processor() {
+    static const Processor found = [] {
+        switch (dnnl::get_effective_cpu_isa()) {
+            case dnnl::cpu_isa::avx512_core:
+            case dnnl::cpu_isa::avx512_core_vnni:
+                return Processor{"AVX-512", 16, true, false};
+            case dnnl::cpu_isa::avx512_core_bf16:
+            case dnnl::cpu_isa::avx512_core_amx:
+                return Processor{"AVX-512 with bf16", 16, true, true};
+            case dnnl::cpu_isa::avx2:
+            case dnnl::cpu_isa::avx2_vnni:
+                return Processor{"AVX2", 8, false, false};
+            default:
+                return Processor{"a processor without AVX2", 8, false, false};
+        }
+    }();
+    return found;
+}
+
+std::string library_version() {
+    const dnnl_version_t* version = dnnl_version();
+    return std::to_string(version->major) + "." + std::to_string(version->minor) + "." + std::to_string(version->patch);
+}
+
+std::unique_ptr<plan::Runnable> make_conv(Team& team, int64_t channel_block, const plan::FusedConv& step,
+                                          const plan::Operands& at, const plan::Weights& weights) {
+    return std::make_unique<Conv>(team, channel_block, step, at, weights);
+}
+
+}  // namespace boneage::onednn

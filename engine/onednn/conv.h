@@ -1,0 +1,26 @@
+// The convolution step, and what oneDNN finds in this processor.
+#pragma once
+
+#include "engine/onednn/team.h"
+#include "engine/plan/backend.h"
+
+namespace boneage::onednn {
+
+struct Processor {
+    std::string isa;             // for people: "AVX2"
+    int64_t channel_block = 8;   // floats in a vector register, which is what oneDNN's convolutions block by
+    bool computes_bf16 = false;  // oneDNN has bf16 convolutions for it at all
+    bool bf16_in_hardware = false;
+};
+const Processor& processor();
+
+// "2.6.3"
+std::string library_version();
+
+// y = act(conv(x) + bias + residual). Values in the plan's blocks are read and written where they lie, and so is an x
+// of one channel; all else is staged in scratch. Without bf16 convolutions, bf16 values are widened to float32 before
+// and rounded after: weights and stored values are bf16, sums float32, as they are with them.
+std::unique_ptr<plan::Runnable> make_conv(Team& team, int64_t channel_block, const plan::FusedConv& step,
+                                          const plan::Operands& at, const plan::Weights& weights);
+
+}  // namespace boneage::onednn
