@@ -15,7 +15,7 @@ struct BackendOptions {
     int threads = 1;
     // Channels stored together (plan::Traits::channel_block): 8 or 16. By default what this processor's vectors hold;
     // any other choice is right too, but slow.
-    std::optional<int64_t> channel_block;
+    std::optional<int64_t> channel_block = std::nullopt;
 };
 
 // A step works image by image: each thread on images of its own while there are enough of them, then all threads on

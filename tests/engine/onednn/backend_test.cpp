@@ -1,0 +1,169 @@
+#include "engine/onednn/backend.h"
+
+#include "kernels/base/error.h"
+#include "tests/support/naive_backend.h"
+#include "tests/support/plan_runs.h"
+#include "tests/support/random_graph.h"
+
+#include <cmath>
+#include <limits>
+
+namespace boneage::onednn {
+namespace {
+
+using plan::Executor;
+using plan::Options;
+using plan::Precision;
+using testing::evaluate;
+using testing::expect_values;
+using testing::fill;
+using testing::Inputs;
+using testing::NaiveBackend;
+using testing::Parameters;
+using testing::random_inputs;
+using testing::source_of;
+
+Options with_traits(Options options, const plan::Backend& backend) {
+    options.traits = backend.traits();
+    return options;
+}
+
+// Relative L2 distance; infinite when there is nothing to compare or something is not finite.
+double distance(std::span<const float> got, const std::vector<float>& want) {
+    double difference = 0;
+    double size = 0;
+    for (size_t i = 0; i < want.size(); ++i) {
+        const double a = static_cast<double>(got[i]);
+        const double b = static_cast<double>(want[i]);
+        difference += (a - b) * (a - b);
+        size += b * b;
+    }
+    return got.size() == want.size() && size > 0 && std::isfinite(difference) ? std::sqrt(difference / size)
+                                                                              : std::numeric_limits<double>::infinity();
+}
+
+TEST(OneDnn, gives_what_the_graph_says_for_random_networks) {
+    for (uint64_t seed = 0; seed < 240; ++seed) {
+        const net::Graph graph = testing::random_graph(seed, 8, 12);
+        const Parameters parameters = testing::random_parameters(graph, seed);
+        const auto backend = make_backend({.threads = 1 + static_cast<int>(seed % 3),
+                                           .channel_block = seed % 4 == 3 ? std::optional<int64_t>(16) : std::nullopt});
+        Options options =
+            with_traits({.batch = 1 + static_cast<int64_t>(seed % 4), .height = 8, .width = 12}, *backend);
+        options.keep.push_back(graph.values[seed % graph.values.size()].name);
+        const Inputs inputs = random_inputs(graph, options, seed);
+
+        Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+        fill(executor, inputs);
+        executor.run();
+        expect_values(executor, evaluate(graph, options.batch, 8, 12, parameters, inputs), 1e-5,
+                      "seed " + std::to_string(seed));
+    }
+}
+
+TEST(OneDnn, takes_colour_images_and_networks_narrower_than_a_block) {
+    for (const int64_t channels : {1, 2, 3}) {
+        for (const int64_t width : {2, 4, 8, 12}) {
+            const net::Graph graph =
+                net::unet({.channels = channels, .depth = 2, .base_width = width, .outputs = channels});
+            const Parameters parameters = testing::random_parameters(graph, 5);
+            const auto backend = make_backend({.threads = 2});
+            const Options options = with_traits({.batch = 3, .height = 12, .width = 20}, *backend);
+            const Inputs inputs = random_inputs(graph, options, 7);
+            Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+            fill(executor, inputs);
+            executor.run();
+            expect_values(executor, evaluate(graph, 3, 12, 20, parameters, inputs), 1e-5,
+                          std::to_string(channels) + " channels, base " + std::to_string(width));
+        }
+    }
+}
+
+TEST(OneDnn, takes_images_of_one_pixel) {
+    const net::Graph graph = net::resnet34({.channels = 1, .outputs = 2});
+    const Parameters parameters = testing::random_parameters(graph, 5);
+    const auto backend = make_backend({});
+    const Options options = with_traits({.batch = 2, .height = 1, .width = 1}, *backend);
+    const Inputs inputs = random_inputs(graph, options, 7);
+    Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+    fill(executor, inputs);
+    executor.run();
+    expect_values(executor, evaluate(graph, 2, 1, 1, parameters, inputs), 1e-5, "one pixel");
+}
+
+TEST(OneDnn, bf16_rounds_where_plain_loops_round) {
+    for (const net::Graph& graph : {net::resnet34({.channels = 1, .sex_input = true, .hidden = 16}),
+                                    net::unet({.channels = 1, .depth = 3, .base_width = 8})}) {
+        const Parameters parameters = testing::random_parameters(graph, 5);
+        const auto backend = make_backend({.threads = 2});
+        NaiveBackend naive(backend->traits());
+        const Options options =
+            with_traits({.batch = 3, .height = 32, .width = 48, .precision = Precision::bf16}, *backend);
+        const Inputs inputs = random_inputs(graph, options, 7);
+        Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+        Executor reference(plan::lower(graph, options), naive, source_of(parameters));
+        for (Executor* each : {&executor, &reference}) {
+            fill(*each, inputs);
+            each->run();
+        }
+        const std::string& name = executor.plan().values[static_cast<size_t>(executor.plan().outputs[0])].name;
+        EXPECT_LE(distance(executor.output(name), reference.read(name)), 1e-2) << graph.name;
+    }
+}
+
+TEST(OneDnn, one_broken_image_leaves_the_others_alone) {
+    const net::Graph graph = net::unet({.channels = 1, .depth = 2, .base_width = 8});
+    const Parameters parameters = testing::random_parameters(graph, 5);
+    const auto backend = make_backend({.threads = 2});
+    const Options options = with_traits({.batch = 3, .height = 16, .width = 16}, *backend);
+    Inputs inputs = random_inputs(graph, options, 7);
+    Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+    fill(executor, inputs);
+    executor.run();
+    const std::vector<float> good = executor.read("logits");
+    for (int64_t i = 256; i < 512; ++i) {
+        inputs["image"][static_cast<size_t>(i)] = std::numeric_limits<float>::quiet_NaN();
+    }
+    fill(executor, inputs);
+    executor.run();
+    const std::vector<float> bad = executor.read("logits");
+    for (size_t i = 0; i < good.size(); ++i) {
+        if (i < 256 || i >= 512) {
+            ASSERT_EQ(good[i], bad[i]) << "element " << i;
+        }
+    }
+}
+
+TEST(OneDnn, refuses_weights_that_are_not_finite_and_names_them) {
+    const net::Graph graph = net::unet({.channels = 1, .depth = 1, .base_width = 8});
+    Parameters parameters = testing::random_parameters(graph, 5);
+    std::string broken;
+    for (auto& [name, values] : parameters) {
+        if (name.ends_with(".weight") && values.size() > 500) {
+            values[17] = std::numeric_limits<float>::quiet_NaN();
+            broken = name;
+            break;
+        }
+    }
+    const auto backend = make_backend({});
+    const Options options = with_traits({.height = 16, .width = 16}, *backend);
+    try {
+        const Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+        FAIL() << "NaN in " << broken << " went unnoticed";
+    } catch (const UsageError& error) {
+        EXPECT_NE(std::string(error.what()).find(broken), std::string::npos) << error.what();
+    }
+}
+
+TEST(OneDnn, refuses_impossible_options) {
+    EXPECT_THROW(make_backend({.threads = 0}), UsageError);
+    EXPECT_THROW(make_backend({.threads = 1, .channel_block = 4}), UsageError);
+}
+
+TEST(OneDnn, says_what_computes_bf16) {
+    EXPECT_EQ(describe(Precision::f32).find("bf16 emulated"), std::string::npos);
+    EXPECT_NE(describe(Precision::bf16).find("oneDNN"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace boneage::onednn
