@@ -13,7 +13,8 @@
 namespace boneage::io {
 namespace {
 
-constexpr int kLevel = 4;
+// Level 4 makes radiographs 8 % smaller and takes four times as long.
+constexpr int kLevel = 1;
 constexpr int64_t kLargestSide = 0x7fffffff;
 
 void append_u32(std::vector<uint8_t>& out, size_t value) {
