@@ -72,6 +72,8 @@ int parse_and_run(int argc, char** argv) {
     program.require_subcommand(1);
 
     Work work;
+    add_score(program, work);
+    add_apply(program, work);
     add_init(program, work);
     add_inspect(program, work);
 

@@ -144,11 +144,14 @@ void CsvReader::fail(const std::string& what) const {
     throw UsageError(name_ + ", line " + std::to_string(std::max<int64_t>(row_line_, 1)) + ": " + what);
 }
 
-CsvWriter::CsvWriter(std::filesystem::path path) : path_(std::move(path)), file_(std::fopen(path_.c_str(), "wbe")) {
+CsvWriter::CsvWriter(std::filesystem::path path)
+    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "wbe"), Close{true}) {
     if (!file_) {
         fail();
     }
 }
+
+CsvWriter::CsvWriter(std::FILE* stream, std::string name) : path_(std::move(name)), file_(stream, Close{false}) {}
 
 void CsvWriter::row(std::span<const std::string_view> fields) {
     line_.clear();
@@ -181,7 +184,9 @@ void CsvWriter::flush() {
 }
 
 void CsvWriter::close() {
-    if (std::fclose(file_.release()) != 0) {
+    const bool owned = file_.get_deleter().owned;
+    std::FILE* file = file_.release();
+    if ((owned ? std::fclose(file) : std::fflush(file)) != 0) {
         fail();
     }
 }

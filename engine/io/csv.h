@@ -59,6 +59,8 @@ class CsvWriter {
 public:
     // Replaces what was there.
     explicit CsvWriter(std::filesystem::path path);
+    // Writes to a stream that somebody else closes, after this writer is gone; `name` is what errors call it.
+    CsvWriter(std::FILE* stream, std::string name);
 
     void row(std::span<const std::string_view> fields);
     void row(std::initializer_list<std::string_view> fields) { row(std::span(fields.begin(), fields.size())); }
@@ -69,7 +71,12 @@ public:
 
 private:
     struct Close {
-        void operator()(std::FILE* file) const { std::fclose(file); }
+        bool owned;
+        void operator()(std::FILE* file) const {
+            if (owned) {
+                std::fclose(file);
+            }
+        }
     };
     [[noreturn]] void fail() const;
 

@@ -1,0 +1,201 @@
+#include "engine/session.h"
+
+#include "engine/io/image_file.h"
+#include "engine/io/model_file.h"
+#include "engine/onednn/backend.h"
+#include "engine/pipeline/pipeline.h"
+#include "engine/row_order.h"
+#include "engine/stage_pictures.h"
+
+#include <algorithm>
+#include <chrono>
+#include <new>
+#include <span>
+#include <thread>
+
+namespace boneage::session {
+namespace {
+
+using pipeline::Result;
+using pipeline::Status;
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+template <class Spec>
+const Spec& architecture_of(const io::ModelFile& model, const std::string& path, const char* wanted) {
+    if (const auto* spec = std::get_if<Spec>(&model.card().architecture)) {
+        return *spec;
+    }
+    throw UsageError(path + " holds a " + io::type_name(model.card().architecture) + ", but " + wanted);
+}
+
+pipeline::Recipe recipe_of(const io::ModelFile& model, const std::string& path) {
+    try {
+        return pipeline::recipe_from_json(model.card().recipe);
+    } catch (const UsageError& error) {
+        throw UsageError(path + ": " + error.what());
+    }
+}
+
+Result failed(const char* reason, std::string message) {
+    Result result;
+    result.status = Status::error;
+    result.reason = reason;
+    result.message = std::move(message);
+    return result;
+}
+
+// Runs `body`, which makes a result. What goes wrong with one image becomes its result; what would go wrong with every
+// image is thrown on.
+template <class Body>
+Result guarded(const Body& body) {
+    try {
+        return body();
+    } catch (const InputError& error) {
+        return failed(error.code().c_str(), error.what());
+    } catch (const std::bad_alloc&) {
+        return failed("out_of_memory", "there is not enough memory for this image");
+    } catch (const ContractError& error) {
+        return failed("internal", std::string("a defect in this program, please report it: ") + error.what());
+    }
+}
+
+}  // namespace
+
+struct Session::State {
+    explicit State(const Options& options_)
+        : options(options_), weights(options.weights), weights_recipe(recipe_of(weights, options.weights)) {
+        models.recipe = weights_recipe;
+        models.age_network = {
+            architecture_of<net::ResNet34Spec>(weights, options.weights, "--weights takes a resnet34"),
+            weights.parameters()};
+        facts.weights_trained = weights.card().trained;
+        facts.computing = onednn::describe(options.precision);
+        if (options.segmenter) {
+            segmenter.emplace(*options.segmenter);
+            const auto& spec =
+                architecture_of<net::UnetSpec>(*segmenter, *options.segmenter, "--segmenter takes a unet");
+            try {
+                pipeline::check_segmenter_recipe(weights_recipe, recipe_of(*segmenter, *options.segmenter));
+            } catch (const UsageError& error) {
+                throw UsageError(*options.segmenter + ": " + error.what());
+            }
+            models.segmenter = {spec, segmenter->parameters()};
+            facts.segmenter_trained = segmenter->card().trained;
+        }
+    }
+
+    Options options;
+    io::ModelFile weights;
+    pipeline::Recipe weights_recipe;
+    std::optional<io::ModelFile> segmenter;
+    pipeline::Models models;
+    Facts facts;
+};
+
+namespace {
+
+// What one thread scores with, from file to row.
+class Worker {
+public:
+    Worker(const pipeline::Models& models, const Options& options, int threads)
+        : backend_(onednn::make_backend({.threads = threads, .channel_block = std::nullopt})),
+          pipeline_(models, *backend_, {options.batch, threads, options.precision}) {}
+
+    // Scores a range of inputs as one batch.
+    void score(std::span<const Input> inputs, std::span<const std::string> folders, std::vector<Result>& results) {
+        results.clear();
+        sexes_.clear();
+        for (size_t i = 0; i < inputs.size(); ++i) {
+            const Input& input = inputs[i];
+            const auto start = std::chrono::steady_clock::now();
+            results.push_back(guarded([&] {
+                if (input.error) {
+                    throw *input.error;
+                }
+                decoder_.decode(input.path, image_);
+                return pipeline_.prepare(image_, folders.empty() ? nullptr : save_stages_in(folders[i]));
+            }));
+            results.back().elapsed_ms = milliseconds_since(start);
+            sexes_.push_back(input.sex);
+        }
+        pipeline_.estimate(results, sexes_);
+    }
+
+private:
+    std::unique_ptr<plan::Backend> backend_;
+    pipeline::Pipeline pipeline_;
+    io::ImageDecoder decoder_;
+    io::DecodedImage image_;
+    std::vector<pipeline::Sex> sexes_;
+};
+
+void work(const pipeline::Models& models, const Options& options, int threads, std::span<const Input> inputs,
+          std::span<const std::string> folders, RowOrder& order) {
+    try {
+        Worker worker(models, options, threads);
+        std::vector<Result> results;
+        for (auto range = order.take(); !range.empty(); range = order.take()) {
+            const size_t count = range.end - range.begin;
+            worker.score(inputs.subspan(range.begin, count),
+                         folders.empty() ? folders : folders.subspan(range.begin, count), results);
+            for (size_t i = 0; i < count; ++i) {
+                const Input& input = inputs[range.begin + i];
+                order.give(range.begin + i, {input.source, input.sex, std::move(results[i])});
+            }
+        }
+    } catch (...) {
+        order.fail(std::current_exception());
+    }
+}
+
+}  // namespace
+
+Session::Session(const Options& options) {
+    if (options.batch < 1 || options.batch > 1024 || options.workers < 0 || options.workers > 1024) {
+        throw UsageError("batch must lie between 1 and 1024, workers between 1 and 1024");
+    }
+    state_ = std::make_unique<State>(options);
+}
+
+Session::~Session() = default;
+
+const Facts& Session::facts() const {
+    return state_->facts;
+}
+
+size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, const std::atomic<bool>& stop) {
+    const Options& options = state_->options;
+    const auto batch = static_cast<size_t>(options.batch);
+    const auto ranges = static_cast<int64_t>((inputs.size() + batch - 1) / batch);
+    // Single-threaded workers do the most; processors that would have no image help with the others'.
+    const int processors = available_processors();
+    const int wanted = options.workers > 0 ? options.workers : processors;
+    const int workers = static_cast<int>(std::min<int64_t>(wanted, ranges));
+    const int threads = options.workers > 0 || workers == 0 ? 1 : std::max(1, processors / workers);
+
+    std::vector<std::string> folders;
+    if (!options.stages_folder.empty()) {
+        std::vector<std::filesystem::path> paths;
+        paths.reserve(inputs.size());
+        for (const Input& input : inputs) {
+            paths.push_back(input.path);
+        }
+        for (const std::string& folder : stage_folders(paths)) {
+            folders.push_back((options.stages_folder / folder).string());
+        }
+    }
+
+    RowOrder order(inputs.size(), batch, batch * static_cast<size_t>(workers) * 8, sink, stop);
+    {
+        std::vector<std::jthread> threads_of_workers;
+        for (int i = 0; i < workers; ++i) {
+            threads_of_workers.emplace_back([&] { work(state_->models, options, threads, inputs, folders, order); });
+        }
+    }
+    return order.finish();
+}
+
+}  // namespace boneage::session

@@ -1,0 +1,71 @@
+// The public face of the engine: load models once, then score any number of radiographs.
+#pragma once
+
+#include "engine/pipeline/result.h"
+#include "engine/plan/plan.h"
+#include "kernels/base/error.h"
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace boneage::session {
+
+struct Options {
+    std::string weights;                   // a model that estimates ages; its recipe rules the whole pipeline
+    std::optional<std::string> segmenter;  // a model that finds the hand; none: the whole image counts as hand
+    int workers = 0;                       // threads that each score images of their own; 0: one for each processor
+    int64_t batch = 1;                     // images of one worker that go through the network together
+    plan::Precision precision = plan::Precision::f32;
+    std::filesystem::path stages_folder;  // where every stage's picture of every image goes; empty: nowhere
+};
+
+// What was loaded, for people.
+struct Facts {
+    bool weights_trained = false;
+    std::optional<bool> segmenter_trained;  // nothing without a segmenter
+    std::string computing;                  // the back end: "oneDNN 2.6.3 on AVX2"
+};
+
+struct Input {
+    std::filesystem::path path;
+    std::string source;  // how rows call it
+    pipeline::Sex sex = pipeline::Sex::unknown;
+    std::optional<InputError> error;  // why it cannot be read, where that is known already: it becomes its row
+};
+
+struct Row {
+    std::string source;
+    pipeline::Sex sex = pipeline::Sex::unknown;
+    pipeline::Result result;
+};
+// Called for one row at a time, in the order of the inputs, as soon as a row and all before it are complete; from
+// changing threads. What it throws ends the run.
+using RowSink = std::function<void(const Row&)>;
+
+class Session {
+public:
+    // Throws UsageError when a model cannot be used, naming the file and why.
+    explicit Session(const Options& options);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    [[nodiscard]] const Facts& facts() const;
+
+    // Scores every input. An image that cannot be read or scored gives its row and the rest goes on; what ends the run
+    // is thrown once every row finished by then was given. Once `stop` is true the images being worked on are
+    // finished, and their rows given. Returns the number of rows. Memory depends on the number of workers and on the
+    // largest image, not on the number of inputs. Ages do not depend on workers and batch.
+    size_t score(const std::vector<Input>& inputs, const RowSink& sink, const std::atomic<bool>& stop);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace boneage::session

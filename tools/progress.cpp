@@ -1,0 +1,100 @@
+#include "tools/progress.h"
+
+#include <cmath>
+#include <unistd.h>
+#include <utility>
+
+namespace boneage::tools {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kRedraw = 100ms;
+constexpr auto kLine = 10s;
+constexpr size_t kBarWidth = 24;
+
+template <class... Args>
+std::string format(const char* pattern, Args... args) {
+    char text[128];
+    std::snprintf(text, sizeof text, pattern, args...);
+    return text;
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+    const auto whole = static_cast<long>(std::ceil(seconds));
+    if (whole < 60) {
+        return format("%ld s", whole);
+    }
+    if (whole < 3600) {
+        return format("%ld min %02ld s", whole / 60, whole % 60);
+    }
+    return format("%ld h %02ld min", whole / 3600, whole % 3600 / 60);
+}
+
+Progress::Progress(size_t total, std::string unit, std::FILE* out, bool terminal)
+    : total_(total), unit_(std::move(unit)), out_(out), terminal_(terminal) {}
+
+Progress::Progress(size_t total, std::string unit)
+    : Progress(total, std::move(unit), stderr, ::isatty(STDERR_FILENO) == 1) {}
+
+double Progress::seconds() const {
+    return std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+std::string Progress::text(size_t done, size_t total, const std::string& unit, double seconds) {
+    std::string text = std::to_string(done) + " of " + std::to_string(total) + " " + unit;
+    if (done > 0 && seconds > 0.0) {
+        const double rate = static_cast<double>(done) / seconds;
+        text += format(", %.1f/s, ", rate) + duration_text(static_cast<double>(total - done) / rate) + " left";
+    }
+    return text;
+}
+
+void Progress::advance() {
+    ++done_;
+    const auto now = Clock::now();
+    if (now - shown_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kLine))) {
+        return;
+    }
+    shown_ = now;
+    if (terminal_) {
+        erase();
+        draw();
+    } else {
+        std::fprintf(out_, "%s\n", text(done_, total_, unit_, seconds()).c_str());
+    }
+}
+
+void Progress::say(const std::string& line) {
+    const bool bar = drawn_ > 0;
+    erase();
+    std::fprintf(out_, "%s\n", line.c_str());
+    if (bar) {
+        draw();
+    }
+}
+
+void Progress::finish() {
+    erase();
+    std::fflush(out_);
+}
+
+void Progress::draw() {
+    const size_t filled = total_ > 0 ? kBarWidth * done_ / total_ : kBarWidth;
+    std::string bar(1, '[');
+    bar.append(filled, '#').append(kBarWidth - filled, '.').append("] ");
+    bar.append(text(done_, total_, unit_, seconds()));
+    std::fputs(bar.c_str(), out_);
+    std::fflush(out_);
+    drawn_ = bar.size();
+}
+
+void Progress::erase() {
+    if (drawn_ > 0) {
+        std::fprintf(out_, "\r%s\r", std::string(drawn_, ' ').c_str());
+        drawn_ = 0;
+    }
+}
+
+}  // namespace boneage::tools

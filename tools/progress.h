@@ -1,0 +1,48 @@
+// How far a long run has got, on standard error: a bar that redraws itself on a terminal, now and then a line
+// elsewhere.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <string>
+
+namespace boneage::tools {
+
+class Progress {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    // `unit` is what is counted: "radiographs".
+    Progress(size_t total, std::string unit, std::FILE* out, bool terminal);
+    // To standard error, as a bar when it is a terminal.
+    Progress(size_t total, std::string unit);
+
+    void advance();
+    // A line for people, with the bar kept below it.
+    void say(const std::string& line);
+    // Removes the bar.
+    void finish();
+
+    [[nodiscard]] double seconds() const;
+
+    // "123 of 456 radiographs, 31.7/s, 11 s left"; no rate before there is one.
+    static std::string text(size_t done, size_t total, const std::string& unit, double seconds);
+
+private:
+    void draw();
+    void erase();
+
+    size_t total_;
+    std::string unit_;
+    std::FILE* out_;
+    bool terminal_;
+    size_t done_ = 0;
+    size_t drawn_ = 0;  // columns of the bar that stand on the terminal
+    Clock::time_point start_ = Clock::now();
+    Clock::time_point shown_ = start_;
+};
+
+// "45 s", "3 min 20 s", "2 h 05 min"
+std::string duration_text(double seconds);
+
+}  // namespace boneage::tools

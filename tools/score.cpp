@@ -1,0 +1,185 @@
+// boneage score: radiographs in, a table of ages out.
+#include "engine/errors.h"
+#include "engine/io/file_list.h"
+#include "engine/io/model_file.h"
+#include "engine/session.h"
+#include "tools/commands.h"
+#include "tools/interrupt.h"
+#include "tools/options.h"
+#include "tools/progress.h"
+#include "tools/score_table.h"
+#include "tools/sex_table.h"
+
+#include <cstdio>
+#include <memory>
+
+namespace boneage::tools {
+namespace {
+
+constexpr const char* kNone = "none";
+
+struct ScoreOptions {
+    std::vector<std::string> inputs;
+    std::string weights;
+    std::string segmenter;
+    std::string out;
+    std::string sex_csv;
+    std::string stages;
+    std::string device = "auto";
+    int64_t batch = 1;
+    int workers = 0;
+    plan::Precision precision = plan::Precision::f32;
+};
+
+// The segmenter to use: the one named, or the default one where there is one.
+std::optional<std::string> segmenter_path(const std::string& named) {
+    if (named == kNone) {
+        return std::nullopt;
+    }
+    if (!named.empty()) {
+        return named;
+    }
+    try {
+        return io::default_model("unet");
+    } catch (const UsageError&) {
+        return std::nullopt;
+    }
+}
+
+std::vector<session::Input> list_inputs(const ScoreOptions& options) {
+    const SexTable sexes = options.sex_csv.empty() ? SexTable() : read_sex_table(options.sex_csv);
+    std::vector<session::Input> inputs;
+    for (io::Input& listed : io::list_inputs({options.inputs.begin(), options.inputs.end()})) {
+        const auto sex = sexes.find(listed.source.stem().string());
+        inputs.push_back({listed.source, listed.source.string(),
+                          sex == sexes.end() ? pipeline::Sex::unknown : sex->second, std::move(listed.error)});
+    }
+    return inputs;
+}
+
+// What everybody who sees ages of these models must know.
+std::vector<std::string> warnings(const session::Facts& facts, const ScoreOptions& options,
+                                  const std::string& weights) {
+    std::vector<std::string> lines;
+    if (!facts.weights_trained) {
+        lines.push_back("WARNING: " + weights + " is untrained: the ages mean nothing");
+    }
+    if (!facts.segmenter_trained) {
+        lines.push_back(options.segmenter == kNone ? "no segmenter: the whole image counts as hand"
+                                                   : "no segmenter was given or found: the whole image counts as hand");
+    } else if (!*facts.segmenter_trained) {
+        lines.emplace_back("WARNING: the segmenter is untrained: its masks mean nothing");
+    }
+    return lines;
+}
+
+std::string said_of(const session::Row& row) {
+    const std::string& message = row.result.message;
+    return message.starts_with(row.source) ? message : row.source + ": " + message;
+}
+
+ExitCode score(const ScoreOptions& options) {
+    choose_device(options.device);
+    session::Options opened;
+    opened.weights = options.weights.empty() ? io::default_model("resnet34") : options.weights;
+    opened.segmenter = segmenter_path(options.segmenter);
+    opened.workers = options.workers;
+    opened.batch = options.batch;
+    opened.precision = options.precision;
+    opened.stages_folder = options.stages;
+    session::Session session(opened);
+    const std::vector<session::Input> inputs = list_inputs(options);
+    ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
+
+    const std::vector<std::string> cautions = warnings(session.facts(), options, opened.weights);
+    Progress progress(inputs.size(), "radiographs");
+    progress.say("computing with " + session.facts().computing);
+    for (const std::string& line : cautions) {
+        progress.say(line);
+    }
+    ScoreCounts counts;
+    const std::atomic<bool>& stop = interrupted();
+    const auto sink = [&](const session::Row& row) {
+        table.write(row);
+        counts.add(row.result);
+        if (!row.result.message.empty()) {
+            progress.say(said_of(row));
+        }
+        progress.advance();
+    };
+    const size_t done = session.score(inputs, sink, stop);
+    table.close();
+    progress.finish();
+
+    const double seconds = progress.seconds();
+    std::fprintf(stderr, "%zu radiographs in %s, %.1f/s\n%s", done, duration_text(seconds).c_str(),
+                 seconds > 0.0 ? static_cast<double>(done) / seconds : 0.0, counts.text().c_str());
+    for (const std::string& line : cautions) {
+        std::fprintf(stderr, "%s\n", line.c_str());
+    }
+    if (done < inputs.size()) {
+        throw Error("stopped after " + std::to_string(done) + " of " + std::to_string(inputs.size()) +
+                    " radiographs; the rows so far are complete");
+    }
+    return counts.errors() > 0 ? ExitCode::some_inputs_failed : ExitCode::all_well;
+}
+
+}  // namespace
+
+void add_score(CLI::App& program, Work& work) {
+    const auto options = std::make_shared<ScoreOptions>();
+    CLI::App* command = add_command(
+        program, kScoring, "score",
+        "Score radiographs: a table with a bone age in months for each.\n\n"
+        "Rows come in the order of the inputs, folders in the byte order of their paths. Columns:\n"
+        "  source, status (ok, rejected, error), reason, bone_age_months, sex, age_if_male, age_if_female, contrast,\n"
+        "  mask_fraction, width, height, elapsed_ms\n"
+        "Without a sex bone_age_months is the mean of age_if_male and age_if_female. A rejected image is not one to\n"
+        "score (low_contrast, no_hand, ...): it has no age and is no failure; an error could not be read, its row "
+        "says\n"
+        "why, the others go on, and the exit code is 1. Research use only: not a medical device.",
+        "boneage score archive/ -o scores.csv\n"
+        "boneage score hand.png --sex-csv sexes.csv --stages stages/\n"
+        "boneage score archive/ --weights my.safetensors --segmenter none --precision bf16 -o scores.csv");
+    command
+        ->add_option("input", options->inputs, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")
+        ->type_name("INPUT")
+        ->required();
+    command
+        ->add_option("-o,--out", options->out, "The table to write, replaced when it exists (default: standard output)")
+        ->type_name("FILE");
+    command
+        ->add_option("--sex-csv", options->sex_csv,
+                     "A table with columns id and sex; id is a file's name without extension")
+        ->type_name("FILE");
+    command->add_option("--stages", options->stages, "Save the picture of every stage of every image there as PNG")
+        ->type_name("DIR");
+    command->add_option("--weights", options->weights, "The model (default: weights/resnet34.safetensors)")
+        ->type_name("FILE")
+        ->group("Models");
+    command
+        ->add_option("--segmenter", options->segmenter,
+                     "What finds the hand, or none (default: weights/unet.safetensors where it exists)")
+        ->type_name("FILE")
+        ->group("Models");
+    add_device_option(*command, options->device);
+    command
+        ->add_option("--workers", options->workers, "Images scored at the same time (default: one for each processor)")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024))
+        ->group("Speed");
+    command->add_option("--batch", options->batch, "Images of a worker that go through the network together")
+        ->type_name("N")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str()
+        ->group("Speed");
+    const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
+                                                            {"bf16", plan::Precision::bf16}};
+    command->add_option("--precision", options->precision, "f32, or bf16 for speed (default f32)")
+        ->type_name("TYPE")
+        ->transform(CLI::Transformer(precisions))
+        ->group("Speed");
+    command->final_callback([options, &work] { work = [options] { return score(*options); }; });
+}
+
+}  // namespace boneage::tools
