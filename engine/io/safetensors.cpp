@@ -63,6 +63,10 @@ json parse_header(const std::string& path, std::string_view header) {
     if (header.empty() || header.front() != '{') {
         refuse(path, "its header does not begin with {");
     }
+    // The parser would take a zero byte for the end of the text, whatever came after it.
+    if (header.find('\0') != std::string_view::npos) {
+        refuse(path, "its header is not valid JSON: it holds a zero byte");
+    }
     json parsed;
     try {
         parsed = json::parse(header, watch);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -47,6 +48,13 @@ public:
 private:
     std::filesystem::path path_;
 };
+
+// All bytes of a file; none when it cannot be read.
+inline std::string read_text(const std::filesystem::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+}
 
 // What `call` throws as an E says; a note that it threw none otherwise.
 template <class E>
