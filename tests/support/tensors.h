@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,21 @@ void expect_close(const Got& got, const Want& want, double tolerance, const std:
             << what << ": element " << i << " is " << a << ", reference " << b << ", largest reference " << largest
             << ", difference " << std::abs(a - b) / largest << " of it";
     }
+}
+
+// The L2 distance of two vectors relative to the second; infinite when they differ in length, nothing was compared or
+// something is not finite.
+inline double relative_distance(const std::vector<float>& got, const std::vector<float>& want) {
+    double difference = 0;
+    double size = 0;
+    for (size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
+        const double a = static_cast<double>(got[i]);
+        const double b = static_cast<double>(want[i]);
+        difference += (a - b) * (a - b);
+        size += b * b;
+    }
+    const bool valid = got.size() == want.size() && size > 0 && std::isfinite(difference) && std::isfinite(size);
+    return valid ? std::sqrt(difference / size) : std::numeric_limits<double>::infinity();
 }
 
 }  // namespace boneage::testing

@@ -5,7 +5,6 @@
 #include "tests/support/plan_runs.h"
 #include "tests/support/random_graph.h"
 
-#include <cmath>
 #include <limits>
 
 namespace boneage::onednn {
@@ -26,20 +25,6 @@ using testing::source_of;
 Options with_traits(Options options, const plan::Backend& backend) {
     options.traits = backend.traits();
     return options;
-}
-
-// Relative L2 distance; infinite when there is nothing to compare or something is not finite.
-double distance(std::span<const float> got, const std::vector<float>& want) {
-    double difference = 0;
-    double size = 0;
-    for (size_t i = 0; i < want.size(); ++i) {
-        const double a = static_cast<double>(got[i]);
-        const double b = static_cast<double>(want[i]);
-        difference += (a - b) * (a - b);
-        size += b * b;
-    }
-    return got.size() == want.size() && size > 0 && std::isfinite(difference) ? std::sqrt(difference / size)
-                                                                              : std::numeric_limits<double>::infinity();
 }
 
 TEST(OneDnn, gives_what_the_graph_says_for_random_networks) {
@@ -107,7 +92,7 @@ TEST(OneDnn, bf16_rounds_where_plain_loops_round) {
             each->run();
         }
         const std::string& name = executor.plan().values[static_cast<size_t>(executor.plan().outputs[0])].name;
-        EXPECT_LE(distance(executor.output(name), reference.read(name)), 1e-2) << graph.name;
+        EXPECT_LE(testing::relative_distance(executor.read(name), reference.read(name)), 1e-2) << graph.name;
     }
 }
 

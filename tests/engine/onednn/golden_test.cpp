@@ -1,0 +1,63 @@
+// Both networks against PyTorch's values, and bf16 against float32 in every layer.
+#include "engine/onednn/backend.h"
+#include "tests/support/network_goldens.h"
+#include "tests/support/plan_runs.h"
+
+namespace boneage::onednn {
+namespace {
+
+using plan::Precision;
+using testing::NetworkGolden;
+
+// A golden's network, run with the named values kept.
+class Run {
+public:
+    Run(const NetworkGolden& golden, Precision precision, std::vector<std::string> keep)
+        : backend_(make_backend({.threads = 2})) {
+        plan::Options options{
+            .batch = golden.batch, .height = golden.height, .width = golden.width, .precision = precision};
+        options.traits = backend_->traits();
+        options.keep = std::move(keep);
+        executor_.emplace(plan::lower(golden.graph, options), *backend_, testing::formula_parameters(golden.graph));
+        testing::fill(*executor_, golden.inputs);
+        executor_->run();
+    }
+    [[nodiscard]] std::vector<float> values(const std::string& name) const { return executor_->read(name); }
+
+private:
+    std::unique_ptr<plan::Backend> backend_;
+    std::optional<plan::Executor> executor_;
+};
+
+TEST(Golden, float32_gives_what_pytorch_gives_layer_by_layer) {
+    const auto goldens = testing::network_goldens();
+    ASSERT_FALSE(goldens.empty());
+    for (const NetworkGolden& golden : goldens) {
+        std::vector<std::string> names;
+        for (const auto& item : golden.values) {
+            names.push_back(item.first);
+        }
+        const Run run(golden, Precision::f32, names);
+        for (const auto& [name, value] : golden.values) {
+            testing::expect_golden(run.values(name), value, 1e-5, golden.name + ", " + name);
+        }
+    }
+}
+
+TEST(Golden, bf16_stays_near_float32_in_every_layer) {
+    for (const NetworkGolden& golden : testing::network_goldens()) {
+        std::vector<std::string> names;
+        for (const net::Op& op : golden.graph.ops) {
+            names.push_back(golden.graph.values[static_cast<size_t>(net::made_by(op))].name);
+        }
+        const Run exact(golden, Precision::f32, names);
+        const Run rounded(golden, Precision::bf16, names);
+        for (const std::string& name : names) {
+            EXPECT_LE(testing::relative_distance(rounded.values(name), exact.values(name)), 1e-2)
+                << golden.name << ", " << name;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace boneage::onednn
