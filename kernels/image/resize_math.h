@@ -154,17 +154,23 @@ struct LinearArithmetic {
     BONEAGE_HD static P down(Row a, Row b, Weight w0, Weight w1) { return from_sum<P>(a * w0 + b * w1); }
 };
 
+// Fixed point in 16 bits: what the products hold beyond them is split off with the weights' lower 4 bits.
 template <>
 struct LinearArithmetic<uint8_t> {
-    using Weight = int16_t;  // 0..2048
-    using Row = int16_t;     // 7 bits below the point
+    using Weight = uint16_t;  // 0..2048
+    using Row = int16_t;      // 7 bits below the point, at most 255 * 128
 
     BONEAGE_HD static Weight weight(float part) { return static_cast<Weight>(round_half_even(part * 2048.0F)); }
+    // (a * w0 + b * w1) >> 4
     BONEAGE_HD static Row across(uint8_t a, uint8_t b, Weight w0, Weight w1) {
-        return static_cast<Row>((a * w0 + b * w1) >> 4);
+        const uint16_t upper = static_cast<uint16_t>(a * (w0 >> 4) + b * (w1 >> 4));
+        const uint16_t lower = static_cast<uint16_t>(a * (w0 & 15) + b * (w1 & 15));
+        return static_cast<Row>(upper + (lower >> 4));
     }
     BONEAGE_HD static uint8_t down(Row a, Row b, Weight w0, Weight w1) {
-        return static_cast<uint8_t>((((a * w0) >> 16) + ((b * w1) >> 16) + 2) >> 2);
+        const Row high_a = static_cast<Row>((a * static_cast<Row>(w0)) >> 16);
+        const Row high_b = static_cast<Row>((b * static_cast<Row>(w1)) >> 16);
+        return static_cast<uint8_t>(static_cast<Row>(high_a + high_b + 2) >> 2);
     }
 };
 

@@ -3,6 +3,17 @@
 #include "kernels/base/error.h"
 
 namespace boneage {
+namespace {
+
+// Everything by value: a byte stored through `mask` could otherwise change any of it, and nothing would vectorise.
+template <class P>
+void threshold_row(const P* values, int64_t width, P limit, uint8_t* mask) {
+    for (int64_t x = 0; x < width; ++x) {
+        mask[x] = values[x] > limit ? 255 : 0;
+    }
+}
+
+}  // namespace
 
 template <class P>
 void threshold(Workers& workers, Batch<const P, Host> src, Batch<uint8_t, Host> dst, std::type_identity_t<P> limit) {
@@ -13,11 +24,7 @@ void threshold(Workers& workers, Batch<const P, Host> src, Batch<uint8_t, Host> 
         expects(same_size(in, out), "src and dst must have the same size");
         workers.parallel_for(in.height, 64, [&](int64_t begin, int64_t end) {
             for (int64_t y = begin; y < end; ++y) {
-                const P* values = in.row(y);
-                uint8_t* mask = out.row(y);
-                for (int64_t x = 0; x < in.width; ++x) {
-                    mask[x] = values[x] > limit ? 255 : 0;
-                }
+                threshold_row<P>(in.row(y), in.width, limit, out.row(y));
             }
         });
     }
