@@ -4,9 +4,13 @@
 #include "kernels/base/buffer.h"
 #include "kernels/base/workers.h"
 
+#include <algorithm>
 #include <benchmark/benchmark.h>
+#include <chrono>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <string>
+#include <vector>
 
 namespace boneage::bench {
 
@@ -44,31 +48,47 @@ Image<const P, Host> view(const cv::Mat& image) {
     return {image.ptr<P>(), image.rows, image.cols, static_cast<int64_t>(image.step / sizeof(P))};
 }
 
-// Registers `ours` (called with Workers) and `opencv` under one name at one and two threads. `bytes` is what the
-// operation reads and writes at least, for the bandwidth shown.
+// The value that `fraction` of all values lie below.
+inline double quantile(std::vector<double> values, double fraction) {
+    const auto at = values.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(values.size() - 1) * fraction);
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
+}
+
+inline double milliseconds(const auto& call) {
+    const auto begin = std::chrono::steady_clock::now();
+    call();
+    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// Registers a benchmark at one and at two threads that runs `ours` (called with Workers) and `opencv` in turns, so that
+// both suffer alike from whatever else the machine does. It shows the median of each, the ratio of the medians and that
+// of the 10th percentiles, which still means something where threads wait for a processor; the benchmark's own time is
+// ours. `bytes` is what the operation reads and writes at least, for the bandwidth shown.
 template <class Ours, class OpenCv>
 void compare(const std::string& name, int64_t bytes, Ours ours, OpenCv opencv) {
     for (const int threads : {1, 2}) {
-        const std::string suffix = "/threads:" + std::to_string(threads);
-        benchmark::RegisterBenchmark((name + "/boneage" + suffix).c_str(),
-                                     [=](benchmark::State& state) {
-                                         Workers workers(threads);
-                                         for (auto _ : state) {
-                                             ours(workers);
-                                         }
-                                         state.SetBytesProcessed(state.iterations() * bytes);
-                                     })
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-        benchmark::RegisterBenchmark((name + "/opencv" + suffix).c_str(),
-                                     [=](benchmark::State& state) {
-                                         cv::setNumThreads(threads);
-                                         for (auto _ : state) {
-                                             opencv();
-                                         }
-                                         state.SetBytesProcessed(state.iterations() * bytes);
-                                     })
-            ->UseRealTime()
+        benchmark::RegisterBenchmark(
+            (name + "/threads:" + std::to_string(threads)).c_str(),
+            [=](benchmark::State& state) {
+                Workers workers(threads);
+                cv::setNumThreads(threads);
+                std::vector<double> our_times;
+                std::vector<double> opencv_times;
+                ours(workers);
+                opencv();
+                for (auto _ : state) {
+                    opencv_times.push_back(milliseconds(opencv));
+                    our_times.push_back(milliseconds([&] { ours(workers); }));
+                    state.SetIterationTime(our_times.back() / 1000);
+                }
+                state.SetBytesProcessed(state.iterations() * bytes);
+                state.counters["boneage_ms"] = quantile(our_times, 0.5);
+                state.counters["opencv_ms"] = quantile(opencv_times, 0.5);
+                state.counters["ratio"] = quantile(our_times, 0.5) / quantile(opencv_times, 0.5);
+                state.counters["ratio_p10"] = quantile(our_times, 0.1) / quantile(opencv_times, 0.1);
+            })
+            ->UseManualTime()
             ->Unit(benchmark::kMillisecond);
     }
 }
