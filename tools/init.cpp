@@ -70,6 +70,7 @@ void add_common(CLI::App& command, const Shared& options) {
         ->required();
     command.add_option("--seed", options->seed, "Seed of the random initial values")
         ->type_name("N")
+        ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
     command
         .add_option("--recipe", options->recipe_file,

@@ -1,5 +1,7 @@
 #include "tools/version.h"
 
+#include "engine/onednn/backend.h"
+
 #include <string_view>
 
 namespace boneage::tools {
@@ -29,7 +31,8 @@ std::string version_text() {
     std::string text = "boneage " BONEAGE_VERSION "\n";
     text += "compiler  " + compiler() + "\n";
     text += "build     " + build() + "\n";
-    text += std::string("CUDA      ") + (BONEAGE_HAS_CUDA ? "kernels built; networks on the CPU" : "not built");
+    text += std::string("CUDA      ") + (BONEAGE_HAS_CUDA ? "kernels built; networks on the CPU" : "not built") + "\n";
+    text += "networks  " + onednn::describe(plan::Precision::f32);
     return text;
 }
 
