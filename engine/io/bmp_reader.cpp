@@ -1,5 +1,6 @@
 #include "engine/io/decoders.h"
 #include "engine/io/grey.h"
+#include "engine/io/samples.h"
 
 #include <algorithm>
 #include <array>
@@ -130,15 +131,7 @@ private:
     }
 
     void indices(const uint8_t* row, const Header& h, const std::array<uint8_t, 256>& palette, uint8_t* out) const {
-        const int per_byte = 8 / h.bits;
-        const int mask = (1 << h.bits) - 1;
-        int largest = 0;
-        for (int64_t x = 0; x < h.width; ++x) {
-            const int index = row[x / per_byte] >> (8 - h.bits * (1 + static_cast<int>(x % per_byte))) & mask;
-            largest = std::max(largest, index);
-            out[x] = palette[static_cast<size_t>(index)];
-        }
-        if (largest >= h.palette_size) {
+        if (look_up(row, h.width, h.bits, palette, out) >= h.palette_size) {
             source_.corrupt("a pixel names a colour that its palette does not have");
         }
     }

@@ -1,5 +1,6 @@
 #include "engine/io/decoders.h"
 #include "engine/io/grey.h"
+#include "engine/io/samples.h"
 
 #include <algorithm>
 #include <array>
@@ -169,20 +170,6 @@ Structure parse(const Source& source) {
     return png;
 }
 
-// One row of 1, 2, 4 or 8-bit samples, each replaced by table[sample]. Returns the largest sample.
-int expand(const uint8_t* row, int64_t width, int depth, const std::array<uint8_t, 256>& table, uint8_t* out) {
-    int largest = 0;
-    const int per_byte = 8 / depth;
-    const int mask = (1 << depth) - 1;
-    for (int64_t x = 0; x < width; ++x) {
-        const int shift = 8 - depth * (1 + static_cast<int>(x % per_byte));
-        const int sample = row[x / per_byte] >> shift & mask;
-        largest = std::max(largest, sample);
-        out[x] = table[static_cast<size_t>(sample)];
-    }
-    return largest;
-}
-
 // One row of 8 or 16-bit samples, `channels` a pixel, to grey.
 template <class P, int channels>
 void convert(const uint8_t* row, int64_t width, P* out) {
@@ -218,13 +205,13 @@ public:
     void operator()(const uint8_t* row, int64_t width, P* out) const {
         if constexpr (sizeof(P) == 1) {
             if (png_.header.colour == kPalette) {
-                if (expand(row, width, png_.header.depth, table_, out) >= png_.palette.size) {
+                if (look_up(row, width, png_.header.depth, table_, out) >= png_.palette.size) {
                     source_.corrupt("a pixel names a colour that its palette does not have");
                 }
                 return;
             }
             if (png_.header.depth < 8) {
-                expand(row, width, png_.header.depth, table_, out);
+                look_up(row, width, png_.header.depth, table_, out);
                 return;
             }
         }
