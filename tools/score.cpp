@@ -87,8 +87,8 @@ ExitCode score(const ScoreOptions& options) {
     opened.batch = options.batch;
     opened.precision = options.precision;
     opened.stages_folder = options.stages;
-    session::Session session(opened);
     const std::vector<session::Input> inputs = list_inputs(options);
+    session::Session session(opened);
     ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
 
     const std::vector<std::string> cautions = warnings(session.facts(), options, opened.weights);

@@ -4,6 +4,7 @@
 #include "engine/net/parameters.h"
 #include "engine/plan/parameters.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -27,16 +28,16 @@ inline plan::ParameterSource initial_weights(const net::Graph& graph, uint64_t s
     };
 }
 
-// A U-Net of depth 0 and width 1 whose weights let the image through: it takes for hand what is brighter than `level`
-// (of 0..1, for a recipe whose segmenter sees pixel values as they are).
-inline constexpr net::UnetSpec kBrightSpec{.channels = 1, .depth = 0, .base_width = 1, .outputs = 1};
+// A U-Net of depth 1 and width 1 whose weights let the image through its skip connection: it takes for hand what is
+// brighter than `level` (of 0..1, for a recipe whose segmenter sees pixel values as they are).
+inline constexpr net::UnetSpec kBrightSpec{.channels = 1, .depth = 1, .base_width = 1, .outputs = 1};
 inline plan::ParameterSource bright_weights(float level) {
     const plan::ParameterSource others = initial_weights(net::unet(kBrightSpec), 0);
     return [others, level](std::string_view name) {
         std::vector<float> values = others(name);
-        if (name == "enc0.conv1.weight" || name == "enc0.conv2.weight") {
-            values.assign(9, 0.0F);
-            values[4] = 1.0F;
+        if (name.ends_with("conv1.weight") || name.ends_with("conv2.weight")) {
+            std::ranges::fill(values, 0.0F);
+            values[4] = 1.0F;  // the middle of the first input channel; in dec0 that is the skipped one
         } else if (name == "head.weight") {
             values = {1000.0F};
         } else if (name == "head.bias") {
