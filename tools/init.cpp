@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/options.h"
 
+#include <algorithm>
 #include <iostream>
 #include <memory>
 #include <span>
@@ -24,6 +25,7 @@ struct InitOptions {
     uint64_t seed = 0;
     std::string recipe_file;
     std::string type = "f32";
+    std::string start = "random";
 };
 using Shared = std::shared_ptr<InitOptions>;
 
@@ -42,6 +44,16 @@ io::StoredType stored_type(const std::string& name) {
     return name == "f16" ? io::StoredType::f16 : name == "bf16" ? io::StoredType::bf16 : io::StoredType::f32;
 }
 
+// The brightness above which the stand-in for a segmenter sees a hand; that of soft tissue in most radiographs.
+constexpr float kBrightnessLevel = 0.25F;
+
+plan::ParameterSource brightness_parameters(const net::Graph& graph) {
+    return [parameters = net::parameters(graph)](std::string_view name) {
+        const auto found = std::ranges::find(parameters, name, &net::Parameter::name);
+        return net::brightness_values(*found, kBrightnessLevel);
+    };
+}
+
 ExitCode init(const InitOptions& options) {
     io::ModelCard card;
     if (options.is_unet) {
@@ -50,17 +62,22 @@ ExitCode init(const InitOptions& options) {
         card.architecture = options.resnet34;
     }
     card.recipe = recipe_text(options.recipe_file);
-    card.card = "Initial values from seed " + std::to_string(options.seed) + "; nothing was learned.";
     const net::Graph graph = io::graph_of(card.architecture);
     const int64_t parameters = net::parameter_count(graph);
     if (parameters > kMostParameters) {
         throw UsageError("such a network would have " + std::to_string(parameters) + " parameters; " +
                          std::to_string(kMostParameters) + " is the most that is written");
     }
-    io::write_model(options.out, card, io::initial_parameters(graph, options.seed), stored_type(options.type));
+    plan::ParameterSource values = io::initial_parameters(graph, options.seed);
+    std::string origin = "from seed " + std::to_string(options.seed);
+    if (options.start == "brightness") {
+        values = brightness_parameters(graph);
+        origin = "that take for hand what is bright";
+    }
+    card.card = "Initial values " + origin + "; nothing was learned.";
+    io::write_model(options.out, card, values, stored_type(options.type));
     std::cout << "Wrote " << options.out << ": " << io::type_name(card.architecture) << " with " << parameters
-              << " initial parameters from seed " << options.seed
-              << "; it is untrained, so its answers mean nothing yet.\n";
+              << " initial parameters " << origin << "; it is untrained, so its answers mean nothing yet.\n";
     return ExitCode::all_well;
 }
 
@@ -116,6 +133,13 @@ void add_init(CLI::App& program, Work& work) {
     add_number(*unet, "--base-width", options->unet.base_width, "Channels of its first level; doubled by each halving",
                1, 128);
     add_number(*unet, "--outputs", options->unet.outputs, "Classes it tells from the background", 1, 64);
+
+    unet->add_option("--start", options->start,
+                     "What the values are: random, or brightness: the mask is what is bright, a stand-in that shows "
+                     "the pipeline before a segmenter is trained")
+        ->type_name("HOW")
+        ->check(CLI::IsMember({"random", "brightness"}))
+        ->capture_default_str();
 
     resnet34->final_callback([options, &work] { work = [options] { return init(*options); }; });
     unet->final_callback([options, &work] {

@@ -20,14 +20,15 @@ if ! cmake --preset release "${options[@]}" >build/release/configure.log 2>&1; t
 fi
 cmake --build --preset release --target boneage
 
-# Without trained models in weights/, seeded initial ones show that everything runs; their ages mean nothing.
+# Without trained models in weights/, initial ones show that everything runs: the mask is what is bright, and the ages mean
+# nothing.
 models=()
 if [ ! -f weights/resnet34.safetensors ]; then
     [ -f "$out/resnet34.safetensors" ] || "$boneage" init resnet34 --seed 1 -o "$out/resnet34.safetensors"
     models+=(--weights "$out/resnet34.safetensors")
 fi
 if [ ! -f weights/unet.safetensors ]; then
-    [ -f "$out/unet.safetensors" ] || "$boneage" init unet --seed 1 -o "$out/unet.safetensors"
+    [ -f "$out/unet.safetensors" ] || "$boneage" init unet --start brightness -o "$out/unet.safetensors"
     models+=(--segmenter "$out/unet.safetensors")
 fi
 

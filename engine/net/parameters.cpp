@@ -1,5 +1,6 @@
 #include "engine/net/parameters.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <numeric>
@@ -132,6 +133,27 @@ std::vector<float> initial_values(const Parameter& parameter, uint64_t seed) {
         case ParameterKind::running_mean:
         case ParameterKind::batches_tracked:
             break;
+    }
+    return values;
+}
+
+std::vector<float> brightness_values(const Parameter& parameter, float level) {
+    constexpr float kSteepness = 10.0F;  // logits per unit of the image as the network carries it, which is 4 * v
+    std::vector<float> values(static_cast<size_t>(parameter.size()), 0.0F);
+    // The 3x3 taps of output channel 0 and input channel 0 come first.
+    if (parameter.name == "enc0.conv1.weight") {
+        std::fill_n(values.begin(), 9, 1.0F / 9.0F);
+    } else if (parameter.name == "enc0.conv2.weight" || parameter.name == "dec0.conv1.weight" ||
+               parameter.name == "dec0.conv2.weight") {
+        values[4] = 1.0F;
+    } else if (parameter.name == "enc0.bn1.bias") {
+        values[0] = 2.0F;  // lifts -2..2 to 0..4, which ReLU lets pass
+    } else if (parameter.name == "head.weight") {
+        values[0] = kSteepness;
+    } else if (parameter.name == "head.bias") {
+        values[0] = -4.0F * kSteepness * level;
+    } else if (parameter.kind == ParameterKind::norm_weight || parameter.kind == ParameterKind::running_var) {
+        std::fill(values.begin(), values.end(), 1.0F);
     }
     return values;
 }

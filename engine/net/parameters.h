@@ -40,4 +40,9 @@ int64_t parameter_count(const Graph& graph);
 // other parameters exist; the numbers are not PyTorch's. A batches_tracked gives one 0.
 std::vector<float> initial_values(const Parameter& parameter, uint64_t seed);
 
+// Values with which a U-Net of depth 1 or more takes for foreground what is brighter than `level` (0..1) after a 3x3
+// mean, for images that enter it as (v - 0.5) / 0.25: one channel carries the image through the first skip connection
+// to the head, everything else is 0. A stand-in until a segmenter is trained.
+std::vector<float> brightness_values(const Parameter& parameter, float level);
+
 }  // namespace boneage::net

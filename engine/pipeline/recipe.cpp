@@ -39,6 +39,7 @@ void visit_fields(Visitor& v, AnyRecipe& r) {
     v.integer("long_side", r.canvas.long_side, 16, 8192);
     v.choice("filter", r.canvas.filter, std::span(kFilters));
     v.group("segment");
+    v.integer("long_side", r.segment.long_side, 16, 8192);
     v.integer("patch", r.segment.patch, 16, 4096);
     v.number("step", r.segment.step, 0.05, 1.0);
     v.number("threshold", r.segment.threshold, 0.0, 1.0);
@@ -263,6 +264,7 @@ void check_segmenter_recipe(const Recipe& recipe, const Recipe& segmenter) {
     same(recipe.polarity == segmenter.polarity, "polarity.mode");
     same(recipe.canvas.long_side == segmenter.canvas.long_side, "canvas.long_side");
     same(recipe.canvas.filter == segmenter.canvas.filter, "canvas.filter");
+    same(recipe.segment.long_side == segmenter.segment.long_side, "segment.long_side");
     same(recipe.segment.patch == segmenter.segment.patch, "segment.patch");
     same(recipe.segment.mean == segmenter.segment.mean, "segment.mean");
     same(recipe.segment.deviation == segmenter.segment.deviation, "segment.deviation");

@@ -38,10 +38,11 @@ struct Recipe {
     } canvas;
 
     struct Segment {
-        int64_t patch = 256;     // side of the squares the segmenter sees
-        double step = 0.5;       // distance of neighbouring patches as a share of their side
-        double threshold = 0.5;  // probability above which a pixel belongs to the hand
-        double mean = 0.5;       // the segmenter sees (v - mean) / deviation of pixel values in 0..1
+        int64_t long_side = 256;  // the canvas is scaled to this for the segmenter: a hand is found without fine detail
+        int64_t patch = 256;      // side of the squares the segmenter sees
+        double step = 0.5;        // distance of neighbouring patches as a share of their side
+        double threshold = 0.5;   // probability above which a pixel belongs to the hand
+        double mean = 0.5;        // the segmenter sees (v - mean) / deviation of pixel values in 0..1
         double deviation = 0.25;
         double min_fraction = 0.02;  // a mask that covers less of the canvas is no hand
         double max_fraction = 1.0;   // nor is one that covers more

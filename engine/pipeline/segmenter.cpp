@@ -1,6 +1,7 @@
 #include "engine/pipeline/segmenter.h"
 
 #include "kernels/base/error.h"
+#include "kernels/image/resize.h"
 #include "kernels/image/threshold.h"
 
 #include <algorithm>
@@ -38,8 +39,7 @@ Segmenter::Segmenter(const SegmenterSource& source, const Recipe::Segment& recip
       window_(gaussian_window(recipe.patch)) {}
 
 template <class P>
-void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask) {
-    expects(same_size(image, mask), "image and mask must have the same size");
+void Segmenter::find(Workers& workers, Image<const P, Host> image) {
     const int64_t patch = recipe_.patch;
     const int64_t patch_pixels = patch * patch;
     places_.clear();
@@ -58,8 +58,26 @@ void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint
     const std::array<int64_t, 2> first{0, count};
     blend_patches(workers, {answers_.data(), count, patch, patch}, {places_.data(), count}, {first.data(), 2},
                   {window_.data(), patch, patch}, one(logits_.view()));
-    threshold<float>(workers, one<const float>(logits_.view()), one(mask),
-                     logit(static_cast<float>(recipe_.threshold)));
+}
+
+template <class P>
+void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask) {
+    expects(same_size(image, mask), "image and mask must have the same size");
+    const float limit = logit(static_cast<float>(recipe_.threshold));
+    const ImageSize size = fit_inside(image.height, image.width, recipe_.long_side);
+    if (size == ImageSize{image.height, image.width}) {
+        find<P>(workers, image);
+        threshold<float>(workers, one<const float>(logits_.view()), one(mask), limit);
+        return;
+    }
+    working_.reserve(size.height * size.width * static_cast<int64_t>(sizeof(P)));
+    const Image<P, Host> small(reinterpret_cast<P*>(working_.data()), size.height, size.width);
+    resize<P>(workers, one(image), one(small), ResizeFilter::area);
+    find<P>(workers, small);
+    // Logits, not the mask, are brought back: its edge stays smooth between the coarse pixels.
+    canvas_logits_.reshape(image.height, image.width);
+    resize<float>(workers, one<const float>(logits_.view()), one(canvas_logits_.view()), ResizeFilter::linear);
+    threshold<float>(workers, one<const float>(canvas_logits_.view()), one(mask), limit);
 }
 
 template void Segmenter::segment(Workers&, Image<const uint8_t, Host>, Image<uint8_t, Host>);

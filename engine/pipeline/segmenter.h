@@ -1,4 +1,5 @@
-// Finds the hand: a U-Net over overlapping patches of the canvas, its answers blended and cut at a probability.
+// Finds the hand: a U-Net over overlapping patches of the canvas at its own working size, its answers blended, brought
+// back to the canvas and cut at a probability.
 #pragma once
 
 #include "engine/net/graph.h"
@@ -32,13 +33,19 @@ public:
     [[nodiscard]] const plan::Plan& plan() const { return executor_.plan(); }
 
 private:
+    // The blended answers for an image of the working size, in logits_.
+    template <class P>
+    void find(Workers& workers, Image<const P, Host> image);
+
     Recipe::Segment recipe_;
     int64_t channels_;
     plan::Executor executor_;
     std::vector<float> window_;
     std::vector<PatchPlace> places_;
-    Buffer<float, Host> answers_;  // [patches, patch, patch]
-    HostImage<float> logits_;
+    Buffer<float, Host> answers_;      // [patches, patch, patch]
+    HostImage<float> logits_;          // at the working size
+    HostImage<float> canvas_logits_;   // at the canvas's
+    Buffer<std::byte, Host> working_;  // the canvas at the working size, of either pixel type
 };
 
 }  // namespace boneage::pipeline

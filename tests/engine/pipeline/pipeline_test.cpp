@@ -17,6 +17,7 @@ constexpr net::ResNet34Spec kSpec{.channels = 1, .sex_input = true, .hidden = 0,
 Recipe small_recipe() {
     Recipe recipe;
     recipe.canvas.long_side = 64;
+    recipe.segment.long_side = recipe.canvas.long_side;
     recipe.segment.patch = 32;
     recipe.segment.mean = 0.0;
     recipe.segment.deviation = 1.0;
@@ -101,6 +102,23 @@ TEST(Pipeline, gives_an_age_and_shows_every_stage_in_order) {
     EXPECT_EQ(filled.view().at(1, 1), 0) << "the spot is not the largest component";
     EXPECT_EQ(sharpened.view().at(1, 32), 0) << "the background stays black to the end";
     EXPECT_GT(sharpened.view().at(24, 22), 0);
+}
+
+TEST(Pipeline, a_segmenter_may_work_on_a_smaller_image_than_the_canvas) {
+    testing::NaiveBackend backend;
+    Recipe recipe = small_recipe();
+    recipe.segment.long_side = 32;
+    Pipeline pipeline(bright_models(recipe), backend, {});
+    ImageSize mask_size;
+    const Result result = score(pipeline, disc(96, 128), Sex::unknown, [&](Stage stage, const StagePicture& picture) {
+        if (stage == Stage::segment) {
+            const auto view = std::get<Image<const uint8_t, Host>>(picture);
+            mask_size = {view.height, view.width};
+        }
+    });
+    ASSERT_EQ(result.status, Status::ok) << result.message;
+    EXPECT_EQ(mask_size, (ImageSize{48, 64})) << "the mask has the canvas's size";
+    EXPECT_NEAR(*result.mask_fraction, 0.35 * 0.35 * 3.14159, 0.05);
 }
 
 TEST(Pipeline, a_known_sex_chooses_its_age) {

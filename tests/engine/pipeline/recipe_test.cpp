@@ -56,7 +56,7 @@ TEST(Recipe, every_missing_field_is_named) {
         json.erase(group);
         EXPECT_EQ(refusal(json), "recipe: " + group + " is missing");
     }
-    EXPECT_EQ(fields, 30);
+    EXPECT_EQ(fields, 31);
 }
 
 TEST(Recipe, every_field_of_a_wrong_type_is_named) {
