@@ -1,7 +1,6 @@
 // The errors this project throws, by who can do something about them.
 #pragma once
 
-#include <source_location>
 #include <stdexcept>
 #include <string>
 
@@ -49,10 +48,10 @@ public:
 };
 
 // Checks a precondition that a contract block states; cheap enough to stay on in release builds.
-inline void expects(bool condition, const char* what, std::source_location where = std::source_location::current()) {
+inline void expects(bool condition, const char* what, const char* function = __builtin_FUNCTION(),
+                    const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
     if (!condition) [[unlikely]] {
-        throw ContractError(std::string(where.function_name()) + ": " + what + " (" + where.file_name() + ":" +
-                            std::to_string(where.line()) + ")");
+        throw ContractError(std::string(function) + ": " + what + " (" + file + ":" + std::to_string(line) + ")");
     }
 }
 

@@ -82,9 +82,10 @@ template void gather_patches(Workers&, Batch<const uint16_t, Host>, Tensor<const
 std::vector<float> gaussian_window(int64_t patch) {
     expects(patch >= 1, "patch must be at least 1");
     const double sigma = static_cast<double>(patch) / 8.0;
+    const int64_t centre = patch / 2;
     std::vector<double> bell;
     for (int64_t i = 0; i < patch; ++i) {
-        const double z = static_cast<double>(i - patch / 2) / sigma;
+        const double z = static_cast<double>(i - centre) / sigma;
         bell.push_back(std::exp(-0.5 * z * z));
     }
     std::vector<float> window;
