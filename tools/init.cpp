@@ -44,8 +44,8 @@ io::StoredType stored_type(const std::string& name) {
     return name == "f16" ? io::StoredType::f16 : name == "bf16" ? io::StoredType::bf16 : io::StoredType::f32;
 }
 
-// The brightness above which the stand-in for a segmenter sees a hand; that of soft tissue in most radiographs.
-constexpr float kBrightnessLevel = 0.25F;
+// The brightness above which the stand-in for a segmenter sees a hand; that of soft tissue in many radiographs.
+constexpr float kBrightnessLevel = 0.15F;
 
 plan::ParameterSource brightness_parameters(const net::Graph& graph) {
     return [parameters = net::parameters(graph)](std::string_view name) {

@@ -1,12 +1,11 @@
 // What the kernel benchmarks run on: a real radiograph brought to 1500x2000, and the mask of its bright part.
 #pragma once
 
+#include "bench/timing.h"
 #include "kernels/base/buffer.h"
 #include "kernels/base/workers.h"
 
-#include <algorithm>
 #include <benchmark/benchmark.h>
-#include <chrono>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
@@ -46,19 +45,6 @@ inline const cv::Mat& mask() {
 template <class P>
 Image<const P, Host> view(const cv::Mat& image) {
     return {image.ptr<P>(), image.rows, image.cols, static_cast<int64_t>(image.step / sizeof(P))};
-}
-
-// The value that `fraction` of all values lie below.
-inline double quantile(std::vector<double> values, double fraction) {
-    const auto at = values.begin() + static_cast<std::ptrdiff_t>(static_cast<double>(values.size() - 1) * fraction);
-    std::nth_element(values.begin(), at, values.end());
-    return *at;
-}
-
-inline double milliseconds(const auto& call) {
-    const auto begin = std::chrono::steady_clock::now();
-    call();
-    return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
 // Registers a benchmark at one and at two threads that runs `ours` (called with Workers) and `opencv` in turns, so that

@@ -88,8 +88,8 @@ Result Pipeline::prepare(Image<P, Host> image, const StageSink& sink) {
         return result;
     };
 
-    show(Stage::contrast, image);
     const ContrastResult spread = contrast<P>(tools, image, recipe_.contrast);
+    show(Stage::contrast, image);
     result.contrast = spread.spread;
     if (spread.low) {
         reject(result, "low_contrast",

@@ -26,7 +26,9 @@ void max_of_window(const T* corner, int64_t rows, int64_t columns, int64_t row_s
             const T* pixel = corner + i * row_stride + j * pixel_stride;
             for (int64_t k = 0; k < lanes; ++k) {
                 const float value = to_float(pixel[k]);
-                best[k] = best[k] >= value || best[k] != best[k] ? best[k] : value;
+                // One comparison, false for a NaN in `value`, and no short-circuit: a select that vectorises.
+                const bool keep = static_cast<int>(best[k] >= value) | static_cast<int>(best[k] != best[k]);
+                best[k] = keep ? best[k] : value;
             }
         }
     }

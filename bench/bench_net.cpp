@@ -1,0 +1,128 @@
+// The networks on the CPU beside the most multiply-adds the same threads can do, measured in turns with them.
+#include "bench/timing.h"
+#include "engine/io/model_file.h"
+#include "engine/onednn/backend.h"
+#include "engine/plan/executor.h"
+#include "kernels/base/workers.h"
+
+#include <array>
+#include <atomic>
+#include <benchmark/benchmark.h>
+#include <cmath>
+#include <thread>
+
+namespace boneage::bench {
+namespace {
+
+// Sixteen vectors' worth of independent sums: enough in flight to hide the latency of a fused multiply-add on any
+// x86 of the last decade, few enough to stay in registers.
+#ifdef __AVX512F__
+constexpr int kLanes = 16;
+constexpr int kSums = 24;
+#else
+constexpr int kLanes = 8;
+constexpr int kSums = 12;
+#endif
+
+// Runs `rounds` rounds of fused multiply-adds on registers alone; returns something that depends on all of them.
+float multiply_add(int64_t rounds, float factor) {
+    std::array<std::array<float, kLanes>, kSums> sums{};
+    for (int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 32
+        for (auto& sum : sums) {
+#pragma GCC unroll 1
+#pragma GCC ivdep
+            for (float& lane : sum) {
+                lane = std::fma(lane, factor, 1.0F);
+            }
+        }
+    }
+    float total = 0.0F;
+    for (const auto& sum : sums) {
+        for (const float lane : sum) {
+            total += lane;
+        }
+    }
+    return total;
+}
+
+// GFLOP/s of `threads` threads, over about 5 ms.
+double peak_gflops(int threads) {
+    constexpr int64_t kRounds = 400'000;
+    std::vector<double> times(static_cast<size_t>(threads));
+    std::atomic<int> ready = 0;
+    const auto work = [&](size_t thread) {
+        ++ready;
+        while (ready < threads) {
+        }
+        times[thread] = milliseconds([] { benchmark::DoNotOptimize(multiply_add(kRounds, 0.5F)); });
+    };
+    std::vector<std::jthread> others;
+    for (int thread = 1; thread < threads; ++thread) {
+        others.emplace_back(work, static_cast<size_t>(thread));
+    }
+    work(0);
+    others.clear();
+    double gflops = 0.0;
+    for (const double time : times) {
+        gflops += 2.0 * kLanes * kSums * kRounds / (time * 1e6);
+    }
+    return gflops;
+}
+
+
+// One network in turns with the peak: images a second, GFLOP/s, and the share of the peak. Medians.
+void network(benchmark::State& state, const net::Graph& graph, int64_t side, plan::Precision precision) {
+    const int64_t batch = state.range(0);
+    const auto threads = static_cast<int>(state.range(1));
+    const auto backend = onednn::make_backend({.threads = threads, .channel_block = std::nullopt});
+    plan::Options options;
+    options.batch = batch;
+    options.height = side;
+    options.width = side;
+    options.precision = precision;
+    options.traits = backend->traits();
+    plan::Executor executor(plan::lower(graph, options), *backend, io::initial_parameters(graph, 1));
+    const auto fill = [&] {
+        const std::span<float> input = executor.input("image");
+        for (size_t i = 0; i < input.size(); ++i) {
+            input[i] = static_cast<float>(i % 251) / 125.0F - 1.0F;
+        }
+    };
+    fill();
+    executor.run();
+    std::vector<double> times;
+    std::vector<double> peaks;
+    for (auto _ : state) {
+        peaks.push_back(peak_gflops(threads));
+        fill();
+        times.push_back(milliseconds([&] { executor.run(); }));
+        state.SetIterationTime(times.back() / 1000);
+    }
+    const double gflops = static_cast<double>(plan::total_flops(executor.plan())) / (quantile(times, 0.5) * 1e6);
+    state.counters["images_per_s"] = static_cast<double>(batch) * 1000 / quantile(times, 0.5);
+    state.counters["gflops"] = gflops;
+    state.counters["peak_gflops"] = quantile(peaks, 0.5);
+    state.counters["share_of_peak"] = gflops / quantile(peaks, 0.5);
+}
+
+[[maybe_unused]] const bool kRegistered = [] {
+    const auto add = [](const std::string& name, const net::Graph& graph, int64_t side, plan::Precision precision,
+                        const std::vector<int64_t>& batches) {
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [=](benchmark::State& state) { network(state, graph, side, precision); })
+            ->ArgNames({"batch", "threads"})
+            ->ArgsProduct({batches, {1, 2}})
+            ->UseManualTime()
+            ->Unit(benchmark::kMillisecond);
+    };
+    const net::Graph resnet34 = net::resnet34({.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1});
+    const net::Graph unet = net::unet({});
+    add("resnet34_224_f32", resnet34, 224, plan::Precision::f32, {1, 8, 16});
+    add("resnet34_224_bf16", resnet34, 224, plan::Precision::bf16, {8});
+    add("unet_256_f32", unet, 256, plan::Precision::f32, {1, 4});
+    return true;
+}();
+
+}  // namespace
+}  // namespace boneage::bench
