@@ -130,9 +130,9 @@ struct Pass {
 
     [[nodiscard]] bool in_image(int64_t y) const { return y >= 0 && y < src.height; }
 
-    // Rows [begin, end) for any element. Every source row is added to the results of all rows whose element covers it;
+    // Rows [begin, end) for an ellipse. Every source row is added to the results of all rows whose element covers it;
     // results wait in a ring of as many rows as the element has.
-    void any_rows(P* memory, int64_t room, int64_t begin, int64_t end) const {
+    void ellipse_rows(P* memory, int64_t room, int64_t begin, int64_t end) const {
         RowWindows<Op, P> windows(memory, room, params.width, anchor.x);
         P* ring = memory + levels_of(params.width) * room;
         const auto result = [&](int64_t y) { return ring + (y % params.height) * room; };
@@ -208,6 +208,19 @@ struct Pass {
             }
         }
     }
+
+    // Rows [begin, end) for a cross: its column is a rect of width 1, its row is one run.
+    void cross_rows(P* memory, int64_t room, int64_t begin, int64_t end) const {
+        Pass column = *this;
+        column.params.width = 1;
+        column.anchor.x = 0;
+        column.rect_rows(memory, room, begin, end);
+        RowWindows<Op, P> windows(memory, room, params.width, anchor.x);
+        for (int64_t y = begin; y < end; ++y) {
+            windows.load(src.row(y), src.width);
+            windows.gather({0, params.width}, dst.row(y), false);
+        }
+    }
 };
 
 template <class Op, class P>
@@ -221,10 +234,19 @@ void run_pass(Workers& workers, const Image<const P, Host>& src, const Image<P, 
             const int64_t begin = src.height * part / parts;
             const int64_t end = src.height * (part + 1) / parts;
             P* own = memory + part * rows_per_part(params) * room;
-            if (begin < end && params.shape == ElementShape::rect) {
-                pass.rect_rows(own, room, begin, end);
-            } else if (begin < end) {
-                pass.any_rows(own, room, begin, end);
+            if (begin == end) {
+                continue;
+            }
+            switch (params.shape) {
+                case ElementShape::rect:
+                    pass.rect_rows(own, room, begin, end);
+                    break;
+                case ElementShape::cross:
+                    pass.cross_rows(own, room, begin, end);
+                    break;
+                case ElementShape::ellipse:
+                    pass.ellipse_rows(own, room, begin, end);
+                    break;
             }
         }
     });

@@ -47,7 +47,8 @@ int64_t morphology_scratch_bytes(const MorphologyParams& params, int64_t max_hei
 //   dilate:    dst(y, x) = max over the element's (i, j) of src(y + i - height / 2, x + j - width / 2)
 //   Pixels outside the image do not count. The element is not mirrored.
 //   Allocates nothing; scratch from morphology_scratch_bytes(). Twins agree exactly, and both equal OpenCV byte for
-//   byte. A rect's cost does not grow with its size, an ellipse's and a cross's grows with the height.
+//   byte. A rect's and a cross's cost does not grow with the height and hardly with the width, an ellipse's grows with
+//   the height.
 //
 //   dilate, cross 3x3:    0 0 0 0       0 1 0 0
 //                         0 1 0 0  ->   1 1 1 0
