@@ -2,6 +2,7 @@
 #include "kernels/base/stream.h"
 
 #include <cstdio>
+#include <nvtx3/nvToolsExt.h>
 
 namespace boneage {
 namespace {
@@ -107,6 +108,41 @@ double Event::milliseconds_since(const Event& start) const {
     float elapsed = 0;
     CUDA_CHECK(cudaEventElapsedTime(&elapsed, start.handle_.get(), handle_.get()));
     return elapsed;
+}
+
+void destroy_graph(CUgraphExec_st* graph) {
+    log_failure(cudaGraphExecDestroy(graph), "cudaGraphExecDestroy");
+}
+
+CapturedGraph::CapturedGraph(const Stream& stream, const std::function<void()>& body) {
+    // Thread-local: other threads may allocate while this one records.
+    CUDA_CHECK(cudaStreamBeginCapture(stream.native(), cudaStreamCaptureModeThreadLocal));
+    cudaGraph_t graph = nullptr;
+    try {
+        body();
+    } catch (...) {
+        // Capturing must end for the stream to be of use again; what went wrong is already being thrown.
+        cudaStreamEndCapture(stream.native(), &graph);
+        log_failure(cudaGraphDestroy(graph), "cudaGraphDestroy");
+        throw;
+    }
+    CUDA_CHECK(cudaStreamEndCapture(stream.native(), &graph));
+    cudaGraphExec_t executable = nullptr;
+    const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
+    log_failure(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    CUDA_CHECK(status);
+    handle_ = Handle<CUgraphExec_st, destroy_graph>(executable);
+}
+
+void CapturedGraph::launch(const Stream& stream) const {
+    CUDA_CHECK(cudaGraphLaunch(handle_.get(), stream.native()));
+}
+
+ProfileRange::ProfileRange(const char* name) {
+    nvtxRangePushA(name);
+}
+ProfileRange::~ProfileRange() {
+    nvtxRangePop();
 }
 
 void* allocate_device(int64_t bytes) {

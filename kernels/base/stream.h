@@ -4,11 +4,13 @@
 
 #include "kernels/base/buffer.h"
 
+#include <functional>
 #include <string>
 #include <vector>
 
 struct CUstream_st;
 struct CUevent_st;
+struct CUgraphExec_st;
 
 namespace boneage {
 
@@ -81,6 +83,31 @@ public:
 
 private:
     Handle<CUevent_st, destroy_event> handle_;
+};
+
+void destroy_graph(CUgraphExec_st* graph);
+
+// Work recorded once and queued again and again with one call. Pointers and sizes are frozen as recorded; what they
+// point to is read anew by every launch.
+class CapturedGraph {
+public:
+    CapturedGraph() = default;
+    // Records what `body` queues on `stream`; nothing of it runs. `body` must neither wait nor allocate.
+    CapturedGraph(const Stream& stream, const std::function<void()>& body);
+    [[nodiscard]] bool empty() const { return handle_.get() == nullptr; }
+    void launch(const Stream& stream) const;
+
+private:
+    Handle<CUgraphExec_st, destroy_graph> handle_;
+};
+
+// While it lives, work of this thread carries `name` in profilers (an NVTX range).
+class ProfileRange {
+public:
+    explicit ProfileRange(const char* name);
+    ~ProfileRange();
+    ProfileRange(const ProfileRange&) = delete;
+    ProfileRange& operator=(const ProfileRange&) = delete;
 };
 
 // Untyped allocation; the typed owners below are what the rest of the project uses.

@@ -179,5 +179,29 @@ TEST(SimtRunner, streams_know_their_device_and_refuse_one_that_is_not_there) {
     EXPECT_EQ(cuda_devices().size(), 1U);
 }
 
+__global__ void add_kernel(int* out, int value) {
+    atomicAdd(out + threadIdx.x, value);
+}
+
+TEST(SimtRunner, a_recorded_graph_runs_when_launched_and_every_time_it_is) {
+    const Stream stream;
+    const Buffer<int, Device> out(kThreads);
+    clear_device(stream, out.data(), kThreads * sizeof(int));
+    const CapturedGraph graph(stream, [&] {
+        Launch{1, kThreads, stream}(add_kernel, out.data(), 2);
+        Launch{1, kThreads, stream}(add_kernel, out.data(), 3);
+    });
+    EXPECT_EQ(read(stream, out)[5], 0);
+    graph.launch(stream);
+    graph.launch(stream);
+    EXPECT_EQ(read(stream, out)[5], 10);
+}
+
+TEST(SimtRunner, refuses_to_wait_while_it_records) {
+    const Stream stream;
+    EXPECT_THROW(CapturedGraph(stream, [&] { stream.synchronize(); }), DeviceError);
+    EXPECT_NO_THROW(stream.synchronize()) << "the stream must be of use again";
+}
+
 }  // namespace
 }  // namespace boneage

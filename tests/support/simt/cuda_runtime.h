@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -310,6 +311,7 @@ enum cudaError_t {
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
+    cudaErrorStreamCaptureUnsupported = 900,
 };
 enum cudaMemcpyKind {
     cudaMemcpyHostToHost,
@@ -321,8 +323,12 @@ enum cudaMemcpyKind {
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 struct CUstream_st;
 struct CUevent_st;
+struct CUgraph_st;
+struct CUgraphExec_st;
 using cudaStream_t = CUstream_st*;
 using cudaEvent_t = CUevent_st*;
+using cudaGraph_t = CUgraph_st*;
+using cudaGraphExec_t = CUgraphExec_st*;
 struct cudaLaunchAttribute {};
 struct cudaLaunchConfig_t {
     dim3 gridDim, blockDim;
@@ -359,9 +365,7 @@ cudaError_t cudaMallocAsync(T** p, std::size_t n, cudaStream_t) {
 inline cudaError_t cudaFreeAsync(void* p, cudaStream_t) {
     return cudaFree(p);
 }
-inline cudaError_t cudaStreamSynchronize(cudaStream_t) {
-    return cudaSuccess;
-}
+cudaError_t cudaStreamSynchronize(cudaStream_t);
 inline cudaError_t cudaDeviceSynchronize() {
     return cudaSuccess;
 }
@@ -369,6 +373,21 @@ inline cudaError_t cudaGetLastError() {
     return cudaSuccess;
 }
 const char* cudaGetErrorString(cudaError_t);
+
+namespace simt {
+// Does `work` now, or keeps it for the graph that `stream` is recording.
+cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+}  // namespace simt
+
+// Graphs hold what was queued while their stream recorded; launching one does it all.
+enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal, cudaStreamCaptureModeThreadLocal };
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode);
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t*);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t*, cudaGraph_t, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t, cudaStream_t);
+cudaError_t cudaGraphDestroy(cudaGraph_t);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t);
+cudaError_t cudaLaunchHostFunc(cudaStream_t, void (*)(void*), void*);
 
 // One device, whose work is done by the time a call returns: streams and events have nothing to order.
 cudaError_t cudaGetDeviceCount(int*);
@@ -415,12 +434,14 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* c, void (*kernel)(P...)
                 throw simt::Error("kernel launched with a pointer that is not device memory");
     };
     std::apply([&](const auto&... p) { (check(p), ...); }, call.params);
-    simt::run(
-        g, b, c->dynamicSmemBytes,
-        [](void* x) {
-            auto* made = static_cast<Call*>(x);
-            std::apply(made->kernel, made->params);
-        },
-        &call);
-    return cudaSuccess;
+    return simt::enqueue(c->stream, [g, b, shared = c->dynamicSmemBytes, call]() mutable {
+        simt::run(
+            g, b, shared,
+            [](void* x) {
+                auto* made = static_cast<Call*>(x);
+                std::apply(made->kernel, made->params);
+            },
+            &call);
+        return cudaSuccess;
+    });
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <vector>
 
 namespace {
 
@@ -74,21 +75,32 @@ cudaError_t cudaFree(void* p) {
     std::free(p);
     return cudaSuccess;
 }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t n, cudaMemcpyKind kind, cudaStream_t) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t n, cudaMemcpyKind kind, cudaStream_t stream) {
     const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
     const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
     if (n && kind != cudaMemcpyDefault && (simt::inside(to, n) != to_device || simt::inside(from, n) != from_device))
         return cudaErrorInvalidValue;
-    simt::Access access;
-    std::memmove(to, from, n);
-    return cudaSuccess;
+    return simt::enqueue(stream, [=] {
+        simt::Access access;
+        std::memmove(to, from, n);
+        return cudaSuccess;
+    });
 }
-cudaError_t cudaMemsetAsync(void* to, int v, std::size_t n, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* to, int v, std::size_t n, cudaStream_t stream) {
     if (n && !simt::inside(to, n))
         return cudaErrorInvalidValue;
-    simt::Access access;
-    std::memset(to, v, n);
-    return cudaSuccess;
+    return simt::enqueue(stream, [=] {
+        simt::Access access;
+        std::memset(to, v, n);
+        return cudaSuccess;
+    });
+}
+cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*body)(void*), void* context) {
+    return simt::enqueue(stream, [=] {
+        simt::Access access;
+        body(context);
+        return cudaSuccess;
+    });
 }
 
 const char* cudaGetErrorString(cudaError_t e) {
@@ -108,7 +120,56 @@ const char* cudaGetErrorString(cudaError_t e) {
     }
 }
 
-struct CUstream_st {};
+using Works = std::vector<std::function<cudaError_t()>>;
+struct CUstream_st {
+    bool records = false;
+    Works recorded;
+};
+struct CUgraph_st {
+    Works works;
+};
+struct CUgraphExec_st {
+    Works works;
+};
+
+cudaError_t simt::enqueue(cudaStream_t stream, std::function<cudaError_t()> work) {
+    if (stream == nullptr || !stream->records)
+        return work();
+    stream->recorded.push_back(std::move(work));
+    return cudaSuccess;
+}
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+    if (stream->records)
+        return cudaErrorInvalidValue;
+    stream->records = true;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+    if (!stream->records)
+        return cudaErrorInvalidValue;
+    stream->records = false;
+    *graph = new CUgraph_st{std::exchange(stream->recorded, {})};
+    return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+    *executable = new CUgraphExec_st{graph->works};
+    return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+    for (auto& work : executable->works)
+        if (const cudaError_t status = simt::enqueue(stream, work); status != cudaSuccess)
+            return status;
+    return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    delete graph;
+    return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+    delete executable;
+    return cudaSuccess;
+}
+
 struct CUevent_st {
     std::chrono::steady_clock::time_point reached;
 };
@@ -154,6 +215,9 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
     event->reached = std::chrono::steady_clock::now();
     return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    return stream != nullptr && stream->records ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
     return cudaSuccess;
