@@ -1,10 +1,8 @@
 #include "kernels/nn/activation.h"
 
 #include "kernels/base/error.h"
-#include "kernels/base/numeric.h"
+#include "kernels/nn/activation_math.h"
 #include "kernels/nn/convert_math.h"
-
-#include <cmath>
 
 namespace boneage {
 
@@ -15,8 +13,7 @@ void relu(Workers& workers, Tensor<const T, Host> src, Tensor<T, Host> dst) {
         const T* from = src.data;
         T* to = dst.data;
         for (int64_t i = begin; i < end; ++i) {
-            const float value = to_float(from[i]);
-            to[i] = from_float<T>(value < 0 ? 0.0F : value);
+            to[i] = from_float<T>(relu_value(to_float(from[i])));
         }
     });
 }
@@ -25,9 +22,7 @@ void sigmoid(Workers& workers, Tensor<const float, Host> src, Tensor<float, Host
     expects(src.shape == dst.shape, "src and dst must have the same shape");
     workers.parallel_for(src.size(), 1 << 12, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-            const float value = src.data[i];
-            const float e = std::exp(-std::abs(value));
-            dst.data[i] = (value < 0 ? e : 1.0F) / (1.0F + e);
+            dst.data[i] = sigmoid_value(src.data[i]);
         }
     });
 }

@@ -1,0 +1,17 @@
+// The scalar formulas of activation.h, compiled by both twins.
+#pragma once
+
+#include "kernels/base/numeric.h"
+
+namespace boneage {
+
+BONEAGE_HD inline float relu_value(float value) {
+    return value < 0 ? 0.0F : value;
+}
+
+BONEAGE_HD inline float sigmoid_value(float value) {
+    const float e = std::exp(-std::abs(value));
+    return (value < 0 ? e : 1.0F) / (1.0F + e);
+}
+
+}  // namespace boneage
