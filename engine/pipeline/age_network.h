@@ -2,14 +2,9 @@
 #pragma once
 
 #include "engine/pipeline/segmenter.h"
+#include "engine/pipeline/verdict.h"
 
 namespace boneage::pipeline {
-
-// The two answers for one image; equal where the network takes no sex.
-struct Ages {
-    double if_male = 0.0;
-    double if_female = 0.0;
-};
 
 // Belongs to one thread.
 class AgeNetwork {

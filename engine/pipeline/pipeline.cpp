@@ -1,11 +1,8 @@
 #include "engine/pipeline/pipeline.h"
 
 #include "kernels/base/error.h"
-#include "kernels/base/numeric.h"
 
 #include <chrono>
-#include <cmath>
-#include <cstdio>
 #include <utility>
 
 namespace boneage::pipeline {
@@ -20,30 +17,6 @@ public:
 private:
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
-
-std::string percent(double fraction) {
-    char text[32];
-    std::snprintf(text, sizeof text, "%.1f %%", 100.0 * fraction);
-    return text;
-}
-
-void reject(Result& result, const char* reason, std::string message) {
-    result.status = Status::rejected;
-    result.reason = reason;
-    result.message = std::move(message);
-}
-
-// The network's first channel as a picture: what it sees, normalisation undone.
-void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& recipe, HostImage<uint8_t>& picture) {
-    const int64_t channels = input.shape[3];
-    picture.reshape(input.shape[1], input.shape[2]);
-    const auto mean = static_cast<float>(recipe.mean[0]);
-    const auto deviation = static_cast<float>(recipe.deviation[0]);
-    for (int64_t i = 0; i < picture.view().pixels(); ++i) {
-        const float value = input.data[i * channels] * deviation + mean;
-        picture.view().data[i] = saturate<uint8_t>(round_half_even(255.0F * value));
-    }
-}
 
 }  // namespace
 
@@ -90,10 +63,8 @@ Result Pipeline::prepare(Image<P, Host> image, const StageSink& sink) {
 
     const ContrastResult spread = contrast<P>(tools, image, recipe_.contrast);
     show(Stage::contrast, image);
-    result.contrast = spread.spread;
-    if (spread.low) {
-        reject(result, "low_contrast",
-               "the picture is nearly flat: its values spread over " + percent(spread.spread) + " of the range");
+    judge_contrast(result, spread.spread, spread.low);
+    if (result.status != Status::ok) {
         return finish();
     }
 
@@ -160,16 +131,8 @@ void Pipeline::find_hand(Image<const P, Host> canvas, const StageSink& sink, Res
         largest(tools, mask_.view());
         show(Stage::largest);
     }
-    const double fraction = mask_fraction(mask_.view());
-    result.mask_fraction = fraction;
-    if (fraction <= 0.0 || fraction < recipe_.segment.min_fraction) {
-        reject(result, "no_hand", "no hand was found: the mask covers " + percent(fraction) + " of the picture");
-        return;
-    }
-    if (fraction > recipe_.segment.max_fraction) {
-        reject(
-            result, "mask_too_large",
-            "the hand cannot be told from its surroundings: the mask covers " + percent(fraction) + " of the picture");
+    judge_mask(result, mask_fraction(mask_.view()), recipe_.segment);
+    if (result.status != Status::ok) {
         return;
     }
     dilate(tools, mask_.view(), mask_spare_.view(), recipe_.dilate);
@@ -189,19 +152,8 @@ void Pipeline::estimate(std::span<Result> results, std::span<const Sex> sexes) {
             continue;
         }
         expects(slot < ages_.size(), "more results than were prepared");
-        const Ages& ages = ages_[slot++];
         result.elapsed_ms += each_ms;
-        if (!std::isfinite(ages.if_male) || !std::isfinite(ages.if_female)) {
-            result.status = Status::error;
-            result.reason = "not_finite";
-            result.message = "the network's answer is not a number: are these weights damaged?";
-            continue;
-        }
-        result.age_if_male = ages.if_male;
-        result.age_if_female = ages.if_female;
-        result.bone_age_months = sexes[i] == Sex::male     ? ages.if_male
-                                 : sexes[i] == Sex::female ? ages.if_female
-                                                           : 0.5 * (ages.if_male + ages.if_female);
+        enter_ages(result, ages_[slot++], sexes[i]);
     }
     expects(slot == ages_.size(), "fewer results than were prepared");
     queued_ = 0;

@@ -3,7 +3,6 @@
 
 #include "engine/io/image_file.h"
 #include "engine/pipeline/age_network.h"
-#include "engine/pipeline/result.h"
 #include "engine/pipeline/stages.h"
 
 #include <optional>

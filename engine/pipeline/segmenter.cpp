@@ -1,7 +1,7 @@
 #include "engine/pipeline/segmenter.h"
 
+#include "engine/pipeline/kernel_params.h"
 #include "kernels/base/error.h"
-#include "kernels/image/resize.h"
 #include "kernels/image/threshold.h"
 
 #include <algorithm>
@@ -20,13 +20,6 @@ plan::Plan lower_patch(const net::UnetSpec& spec, const Recipe::Segment& recipe,
     options.precision = precision;
     options.traits = backend.traits();
     return plan::lower(net::unet(spec), options);
-}
-
-NormaliseParams normalise_params(const Recipe::Segment& recipe) {
-    NormaliseParams params;
-    params.mean.fill(static_cast<float>(recipe.mean));
-    params.deviation.fill(static_cast<float>(recipe.deviation));
-    return params;
 }
 
 }  // namespace

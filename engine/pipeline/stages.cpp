@@ -1,36 +1,16 @@
 #include "engine/pipeline/stages.h"
 
-#include "kernels/image/clahe.h"
+#include "engine/pipeline/kernel_params.h"
+#include "kernels/base/numeric.h"
 #include "kernels/image/components.h"
-#include "kernels/image/contrast.h"
-#include "kernels/image/morphology.h"
-#include "kernels/image/normalise.h"
 #include "kernels/image/overlay.h"
 #include "kernels/image/polarity.h"
-#include "kernels/image/sharpen.h"
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace boneage::pipeline {
 namespace {
-
-ResizeFilter resize_filter(CanvasFilter filter) {
-    return filter == CanvasFilter::area ? ResizeFilter::area : ResizeFilter::linear;
-}
-
-ElementShape element_shape(DilateElement element) {
-    switch (element) {
-        case DilateElement::rect:
-            return ElementShape::rect;
-        case DilateElement::cross:
-            return ElementShape::cross;
-        case DilateElement::ellipse:
-            return ElementShape::ellipse;
-    }
-    return ElementShape::ellipse;
-}
 
 template <class P>
 void copy(Image<const P, Host> src, Image<P, Host> dst) {
@@ -50,7 +30,7 @@ std::string_view name(Stage stage) {
 template <class P>
 ContrastResult contrast(const Tools& tools, Image<const P, Host> image, const Recipe::Contrast& recipe) {
     ContrastStats stats;
-    ::boneage::contrast<P>(tools.workers, one(image), {&stats, 1}, {recipe.threshold},
+    ::boneage::contrast<P>(tools.workers, one(image), {&stats, 1}, contrast_params(recipe),
                            tools.scratch.bytes(contrast_scratch_bytes<P>(1)));
     return {stats.spread, stats.low != 0};
 }
@@ -73,7 +53,7 @@ ImageSize canvas_size(int64_t height, int64_t width, const Recipe::Canvas& recip
 
 template <class P>
 void canvas(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Canvas& recipe) {
-    resize<P>(tools.workers, one(src), one(dst), resize_filter(recipe.filter));
+    resize<P>(tools.workers, one(src), one(dst), resize_filter(recipe));
 }
 
 void fill(const Tools& tools, Image<uint8_t, Host> mask) {
@@ -89,18 +69,13 @@ void largest(const Tools& tools, Image<uint8_t, Host> mask) {
 
 void dilate(const Tools& tools, Image<const uint8_t, Host> mask, Image<uint8_t, Host> dst,
             const Recipe::Dilate& recipe) {
-    if (recipe.iterations == 0) {
+    const std::optional<MorphologyParams> params = dilate_params(recipe);
+    if (!params) {
         return copy(mask, dst);
     }
-    MorphologyParams params;
-    params.op = MorphologyOp::dilate;
-    params.shape = element_shape(recipe.element);
-    params.width = recipe.width;
-    params.height = recipe.height;
-    params.iterations = recipe.iterations;
-    morphology<uint8_t>(
-        tools.workers, one(mask), one(dst), params,
-        tools.scratch.bytes(morphology_scratch_bytes<uint8_t>(params, mask.height, mask.width, tools.workers.count())));
+    morphology<uint8_t>(tools.workers, one(mask), one(dst), *params,
+                        tools.scratch.bytes(morphology_scratch_bytes<uint8_t>(*params, mask.height, mask.width,
+                                                                              tools.workers.count())));
 }
 
 double mask_fraction(Image<const uint8_t, Host> mask) {
@@ -114,35 +89,23 @@ double mask_fraction(Image<const uint8_t, Host> mask) {
 template <class P>
 void overlay(const Tools& tools, Image<const P, Host> src, Image<const uint8_t, Host> mask, Image<P, Host> dst,
              const Recipe::Overlay& recipe) {
-    const auto background = static_cast<P>(std::lround(recipe.background * std::numeric_limits<P>::max()));
-    ::boneage::overlay<P>(tools.workers, one(src), one(mask), one(dst), background);
+    ::boneage::overlay<P>(tools.workers, one(src), one(mask), one(dst), background_value<P>(recipe));
 }
 
 template <class P>
 void clahe(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Clahe& recipe) {
-    const ClaheParams params{recipe.clip_limit, recipe.tiles_x, recipe.tiles_y};
+    const ClaheParams params = clahe_params(recipe);
     ::boneage::clahe<P>(tools.workers, one(src), one(dst), params,
                         tools.scratch.bytes(clahe_scratch_bytes<P>(params, 1)));
 }
 
 template <class P>
 void sharpen(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Sharpen& recipe) {
-    SharpenParams params;
-    params.amount = static_cast<float>(recipe.amount);
-    switch (recipe.kernel) {
-        case SharpenMode::none:
-            return copy(src, dst);
-        case SharpenMode::laplacian4:
-            params.kernel = SharpenKernel::laplacian4;
-            break;
-        case SharpenMode::laplacian8:
-            params.kernel = SharpenKernel::laplacian8;
-            break;
-        case SharpenMode::unsharp:
-            params.kernel = SharpenKernel::unsharp;
-            break;
+    const std::optional<SharpenParams> params = sharpen_params(recipe);
+    if (!params) {
+        return copy(src, dst);
     }
-    ::boneage::sharpen<P>(tools.workers, one(src), one(dst), params);
+    ::boneage::sharpen<P>(tools.workers, one(src), one(dst), *params);
 }
 
 ImageSize input_size(int64_t height, int64_t width, const Recipe::Input& recipe) {
@@ -160,12 +123,18 @@ template <class P>
 void input(const Tools& tools, Image<const P, Host> src, Image<P, Host> fitted, Tensor<float, Host> dst,
            const Recipe::Input& recipe) {
     resize<P>(tools.workers, one(src), one(fitted), ResizeFilter::area);
-    NormaliseParams params;
-    for (size_t c = 0; c < 3; ++c) {
-        params.mean[c] = static_cast<float>(recipe.mean[c]);
-        params.deviation[c] = static_cast<float>(recipe.deviation[c]);
+    normalise<P, float>(tools.workers, one<const P>(fitted), dst, normalise_params(recipe));
+}
+
+void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& recipe, HostImage<uint8_t>& picture) {
+    const int64_t channels = input.shape[3];
+    picture.reshape(input.shape[1], input.shape[2]);
+    const auto mean = static_cast<float>(recipe.mean[0]);
+    const auto deviation = static_cast<float>(recipe.deviation[0]);
+    for (int64_t i = 0; i < picture.view().pixels(); ++i) {
+        const float value = input.data[i * channels] * deviation + mean;
+        picture.view().data[i] = saturate<uint8_t>(round_half_even(255.0F * value));
     }
-    normalise<P, float>(tools.workers, one<const P>(fitted), dst, params);
 }
 
 #define BONEAGE_STAGES_OF(P)                                                                              \

@@ -83,4 +83,7 @@ template <class P>
 void input(const Tools& tools, Image<const P, Host> src, Image<P, Host> fitted, Tensor<float, Host> dst,
            const Recipe::Input& recipe);
 
+// The first channel of one network input [1, h, w, c] as a picture: what the network sees, normalisation undone.
+void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& recipe, HostImage<uint8_t>& picture);
+
 }  // namespace boneage::pipeline
