@@ -70,7 +70,6 @@ double peak_gflops(int threads) {
     return gflops;
 }
 
-
 // One network in turns with the peak: images a second, GFLOP/s, and the share of the peak. Medians.
 void network(benchmark::State& state, const net::Graph& graph, int64_t side, plan::Precision precision) {
     const int64_t batch = state.range(0);

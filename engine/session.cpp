@@ -1,15 +1,16 @@
 #include "engine/session.h"
 
+#include "engine/gpu.h"
 #include "engine/io/image_file.h"
 #include "engine/io/model_file.h"
 #include "engine/onednn/backend.h"
 #include "engine/pipeline/pipeline.h"
 #include "engine/row_order.h"
+#include "engine/scoring_errors.h"
 #include "engine/stage_pictures.h"
 
 #include <algorithm>
 #include <chrono>
-#include <new>
 #include <span>
 #include <thread>
 
@@ -17,7 +18,6 @@ namespace boneage::session {
 namespace {
 
 using pipeline::Result;
-using pipeline::Status;
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
     return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -39,29 +39,6 @@ pipeline::Recipe recipe_of(const io::ModelFile& model, const std::string& path) 
     }
 }
 
-Result failed(const char* reason, std::string message) {
-    Result result;
-    result.status = Status::error;
-    result.reason = reason;
-    result.message = std::move(message);
-    return result;
-}
-
-// Runs `body`, which makes a result. What goes wrong with one image becomes its result; what would go wrong with every
-// image is thrown on.
-template <class Body>
-Result guarded(const Body& body) {
-    try {
-        return body();
-    } catch (const InputError& error) {
-        return failed(error.code().c_str(), error.what());
-    } catch (const std::bad_alloc&) {
-        return failed("out_of_memory", "there is not enough memory for this image");
-    } catch (const ContractError& error) {
-        return failed("internal", std::string("a defect in this program, please report it: ") + error.what());
-    }
-}
-
 }  // namespace
 
 struct Session::State {
@@ -72,7 +49,6 @@ struct Session::State {
             architecture_of<net::ResNet34Spec>(weights, options.weights, "--weights takes a resnet34"),
             weights.parameters()};
         facts.weights_trained = weights.card().trained;
-        facts.computing = onednn::describe(options.precision);
         if (options.segmenter) {
             segmenter.emplace(*options.segmenter);
             const auto& spec =
@@ -85,6 +61,10 @@ struct Session::State {
             models.segmenter = {spec, segmenter->parameters()};
             facts.segmenter_trained = segmenter->card().trained;
         }
+        if (options.gpu) {
+            gpu = make_gpu_scorer(models, options, *options.gpu);
+        }
+        facts.computing = gpu ? gpu->describe() : onednn::describe(options.precision);
     }
 
     Options options;
@@ -93,6 +73,7 @@ struct Session::State {
     std::optional<io::ModelFile> segmenter;
     pipeline::Models models;
     Facts facts;
+    std::unique_ptr<GpuScorer> gpu;
 };
 
 namespace {
@@ -102,7 +83,7 @@ class Worker {
 public:
     Worker(const pipeline::Models& models, const Options& options, int threads)
         : backend_(onednn::make_backend({.threads = threads, .channel_block = std::nullopt})),
-          pipeline_(models, *backend_, {options.batch, threads, options.precision}) {}
+          pipeline_(models, *backend_, {options.batch.value_or(1), threads, options.precision}) {}
 
     // Scores a range of inputs as one batch.
     void score(std::span<const Input> inputs, std::span<const std::string> folders, std::vector<Result>& results) {
@@ -154,7 +135,8 @@ void work(const pipeline::Models& models, const Options& options, int threads, s
 }  // namespace
 
 Session::Session(const Options& options) {
-    if (options.batch < 1 || options.batch > 1024 || options.workers < 0 || options.workers > 1024) {
+    if (options.batch.value_or(1) < 1 || options.batch.value_or(1) > 1024 || options.workers < 0 ||
+        options.workers > 1024) {
         throw UsageError("batch must lie between 1 and 1024, workers between 1 and 1024");
     }
     state_ = std::make_unique<State>(options);
@@ -168,14 +150,6 @@ const Facts& Session::facts() const {
 
 size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, const std::atomic<bool>& stop) {
     const Options& options = state_->options;
-    const auto batch = static_cast<size_t>(options.batch);
-    const auto ranges = static_cast<int64_t>((inputs.size() + batch - 1) / batch);
-    // Single-threaded workers do the most; processors that would have no image help with the others'.
-    const int processors = available_processors();
-    const int wanted = options.workers > 0 ? options.workers : processors;
-    const int workers = static_cast<int>(std::min<int64_t>(wanted, ranges));
-    const int threads = options.workers > 0 || workers == 0 ? 1 : std::max(1, processors / workers);
-
     std::vector<std::string> folders;
     if (!options.stages_folder.empty()) {
         std::vector<std::filesystem::path> paths;
@@ -188,6 +162,22 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
         }
     }
 
+    const int processors = available_processors();
+    const int wanted = options.workers > 0 ? options.workers : processors;
+    if (state_->gpu) {
+        const int decoders = static_cast<int>(std::min<size_t>(static_cast<size_t>(wanted), inputs.size()));
+        // Rows may wait for an earlier one while several batches of later ones come back.
+        const auto most_waiting = 8 * static_cast<size_t>(state_->gpu->batch()) + static_cast<size_t>(decoders);
+        RowOrder order(inputs.size(), 1, most_waiting, sink, stop);
+        state_->gpu->score(inputs, folders, decoders, order);
+        return order.finish();
+    }
+
+    const auto batch = static_cast<size_t>(options.batch.value_or(1));
+    const auto ranges = static_cast<int64_t>((inputs.size() + batch - 1) / batch);
+    // Single-threaded workers do the most; processors that would have no image help with the others'.
+    const int workers = static_cast<int>(std::min<int64_t>(wanted, ranges));
+    const int threads = options.workers > 0 || workers == 0 ? 1 : std::max(1, processors / workers);
     RowOrder order(inputs.size(), batch, batch * static_cast<size_t>(workers) * 8, sink, stop);
     {
         std::vector<std::jthread> threads_of_workers;

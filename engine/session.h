@@ -18,8 +18,9 @@ namespace boneage::session {
 struct Options {
     std::string weights;                   // a model that estimates ages; its recipe rules the whole pipeline
     std::optional<std::string> segmenter;  // a model that finds the hand; none: the whole image counts as hand
-    int workers = 0;                       // threads that each score images of their own; 0: one for each processor
-    int64_t batch = 1;                     // images of one worker that go through the network together
+    std::optional<int> gpu;                // the GPU that computes; none: the processors do
+    int workers = 0;  // threads that each score images of their own, or decode for a GPU; 0: one for each processor
+    std::optional<int64_t> batch;  // images that run together; by default one for each worker, or 64 on a GPU
     plan::Precision precision = plan::Precision::f32;
     std::filesystem::path stages_folder;  // where every stage's picture of every image goes; empty: nowhere
 };
@@ -28,7 +29,7 @@ struct Options {
 struct Facts {
     bool weights_trained = false;
     std::optional<bool> segmenter_trained;  // nothing without a segmenter
-    std::string computing;                  // the back end: "oneDNN 2.6.3 on AVX2"
+    std::string computing;                  // the back end: "oneDNN 2.6.3 on AVX2", or the GPU
 };
 
 struct Input {

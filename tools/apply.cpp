@@ -2,6 +2,7 @@
 #include "engine/pipeline/apply.h"
 
 #include "engine/errors.h"
+#include "engine/gpu.h"
 #include "engine/io/image_file.h"
 #include "engine/io/model_file.h"
 #include "engine/io/png_write.h"
@@ -26,6 +27,7 @@ struct ApplyOptions {
     std::string tiles = "8x8";
     std::string mask;
     std::string segmenter;
+    std::string device = "auto";
     double threshold = 0.05;
     double background = 0.0;
     ResizeFilter filter = ResizeFilter::area;
@@ -56,17 +58,32 @@ Picture read(const std::string& path) {
     return io::decode_image(path).pixels;
 }
 
+// What applies stages on the CPU, with the back end that its segmenter needs.
+struct CpuApplier {
+    std::unique_ptr<plan::Backend> backend = onednn::make_backend({});
+    std::unique_ptr<pipeline::Applier> applier = pipeline::make_applier(1, *backend);
+};
+
+std::shared_ptr<pipeline::Applier> applier_on(const std::string& device) {
+    if (const std::optional<int> gpu = choose_gpu(device)) {
+        std::cerr << "computing on " << session::gpu_name(*gpu) << '\n';
+        return session::make_gpu_applier(*gpu);
+    }
+    const auto cpu = std::make_shared<CpuApplier>();
+    return {cpu, cpu->applier.get()};
+}
+
 ExitCode run_stage(const ApplyOptions& options, const Operation& operation) {
-    pipeline::Applier applier(1);
-    const Picture result = operation(applier, read(options.in), options);
+    const auto applier = applier_on(options.device);
+    const Picture result = operation(*applier, read(options.in), options);
     std::visit([&]<class P>(const HostImage<P>& image) { io::write_png<P>(options.out, image.view()); }, result);
     return ExitCode::all_well;
 }
 
 ExitCode print_contrast(const ApplyOptions& options) {
-    pipeline::Applier applier(1);
+    const auto applier = applier_on(options.device);
     const Picture picture = read(options.in);
-    const ContrastStats stats = applier.contrast(picture, options.threshold);
+    const ContrastStats stats = applier->contrast(picture, options.threshold);
     nlohmann::ordered_json json;
     json["p1"] = stats.p1;
     json["p99"] = stats.p99;
@@ -89,9 +106,7 @@ Picture segment(pipeline::Applier& applier, const Picture& picture, const ApplyO
         std::cerr << "WARNING: " << path << " is untrained: its masks mean nothing\n";
     }
     const pipeline::Recipe recipe = pipeline::recipe_from_json(model.card().recipe);
-    const auto backend = onednn::make_backend({});
-    pipeline::Segmenter segmenter({*spec, model.parameters()}, recipe.segment, *backend, plan::Precision::f32);
-    return applier.segment(picture, segmenter, recipe);
+    return applier.segment(picture, {*spec, model.parameters()}, recipe);
 }
 
 // Adds a stage that reads IN and writes OUT.
@@ -101,6 +116,7 @@ CLI::App& add_stage(CLI::App& apply_command, Work& work, const Shared& options, 
                                   ("boneage apply " + std::string(name) + " " + example).c_str());
     stage->add_option("in", options->in, "The picture to read: PNG, JPEG or BMP")->type_name("IN")->required();
     stage->add_option("out", options->out, "The PNG to write, of 8 or 16 bits as IN has")->type_name("OUT")->required();
+    add_device_option(*stage, options->device);
     stage->final_callback([options, &work, operation = std::move(operation)] {
         work = [options, operation] { return run_stage(*options, operation); };
     });
@@ -117,6 +133,7 @@ void add_contrast(CLI::App& command, Work& work, const Shared& options) {
     stage->add_option("--threshold", options->threshold, "Below this share of the range a picture is nearly flat")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
+    add_device_option(*stage, options->device);
     stage->final_callback([options, &work] { work = [options] { return print_contrast(*options); }; });
 }
 

@@ -1,8 +1,10 @@
 #include "tools/options.h"
 
 #include "engine/errors.h"
+#include "engine/gpu.h"
 
 #include <charconv>
+#include <cstdio>
 #include <string_view>
 
 namespace boneage::tools {
@@ -28,33 +30,39 @@ void add_device_option(CLI::App& command, std::string& device) {
         ->group("Speed");
 }
 
-Device choose_device(const std::string& device) {
-    if (device == "auto" || device == "cpu") {
-        return {};
+std::optional<int> choose_gpu(const std::string& device) {
+    if (device == "cpu") {
+        return std::nullopt;
     }
-    Device chosen;
-    chosen.cuda = true;
+    if (device == "auto") {
+        try {
+            return session::gpu_count() > 0 ? std::optional(0) : std::nullopt;
+        } catch (const DeviceError& error) {
+            std::fprintf(stderr, "computing without the GPU: %s\n", error.what());
+            return std::nullopt;
+        }
+    }
+    int gpu = 0;
     constexpr std::string_view kPrefix = "cuda:";
     const std::string_view text = device;
     bool valid = text == "cuda";
     if (text.substr(0, kPrefix.size()) == kPrefix) {
-        const auto [end, error] =
-            std::from_chars(text.data() + kPrefix.size(), text.data() + text.size(), chosen.index);
-        valid = error == std::errc() && end == text.data() + text.size() && chosen.index >= 0;
+        const auto [end, error] = std::from_chars(text.data() + kPrefix.size(), text.data() + text.size(), gpu);
+        valid = error == std::errc() && end == text.data() + text.size() && gpu >= 0;
     }
     if (!valid) {
         throw UsageError("--device " + device +
                          " is unknown; give auto, cpu, cuda or cuda:N with N counting GPUs from 0");
     }
-#if BONEAGE_HAS_CUDA
-    throw DeviceError("--device " + device +
-                      " cannot be used: this version runs its networks on the CPU only; give --device cpu or auto");
-#else
-    throw DeviceError(
-        "--device " + device +
-        " cannot be used: this program was built without CUDA; give --device cpu or auto, or build it with the "
-        "CUDA toolkit installed and cmake --preset release -DBONEAGE_CUDA=ON");
-#endif
+    const int count = session::gpu_count();
+    if (count == 0) {
+        throw DeviceError("--device " + device + " cannot be used: " + session::why_no_gpu());
+    }
+    if (gpu >= count) {
+        throw DeviceError("--device " + device + " cannot be used: GPUs here are numbered from 0 to " +
+                          std::to_string(count - 1));
+    }
+    return gpu;
 }
 
 }  // namespace boneage::tools

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 
 namespace boneage::tools {
@@ -14,15 +15,10 @@ inline constexpr const char* kModels = "Models";
 CLI::App* add_command(CLI::App& parent, const char* heading, const char* name, const char* description,
                       const char* examples);
 
-// Where a command computes.
-struct Device {
-    bool cuda = false;
-    int index = 0;  // which GPU
-};
-
 // --device auto|cpu|cuda[:N], kept as text until the command runs.
 void add_device_option(CLI::App& command, std::string& device);
-// UsageError when it is none of these; DeviceError, saying what to do, for a GPU that this build cannot use.
-Device choose_device(const std::string& device);
+// The GPU to compute on, or none for the CPU; auto takes the first GPU there is. UsageError when `device` is none of
+// these; DeviceError, saying what to do, when it asks for a GPU that cannot be used.
+std::optional<int> choose_gpu(const std::string& device);
 
 }  // namespace boneage::tools

@@ -26,7 +26,7 @@ struct ScoreOptions {
     std::string sex_csv;
     std::string stages;
     std::string device = "auto";
-    int64_t batch = 1;
+    std::optional<int64_t> batch;
     int workers = 0;
     plan::Precision precision = plan::Precision::f32;
 };
@@ -79,8 +79,8 @@ std::string said_of(const session::Row& row) {
 }
 
 ExitCode score(const ScoreOptions& options) {
-    choose_device(options.device);
     session::Options opened;
+    opened.gpu = choose_gpu(options.device);
     opened.weights = options.weights.empty() ? io::default_model("resnet34") : options.weights;
     opened.segmenter = segmenter_path(options.segmenter);
     opened.workers = options.workers;
@@ -164,14 +164,16 @@ void add_score(CLI::App& program, Work& work) {
         ->group("Models");
     add_device_option(*command, options->device);
     command
-        ->add_option("--workers", options->workers, "Images scored at the same time (default: one for each processor)")
+        ->add_option("--workers", options->workers,
+                     "Images scored, or decoded for a GPU, at the same time (default: one for each processor)")
         ->type_name("N")
         ->check(CLI::Range(1, 1024))
         ->group("Speed");
-    command->add_option("--batch", options->batch, "Images of a worker that go through the network together")
+    command
+        ->add_option("--batch", options->batch,
+                     "Images that run together (default: one for each worker, or 64 on a GPU)")
         ->type_name("N")
         ->check(CLI::Range(1, 1024))
-        ->capture_default_str()
         ->group("Speed");
     const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
                                                             {"bf16", plan::Precision::bf16}};

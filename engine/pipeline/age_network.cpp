@@ -5,13 +5,9 @@
 #include <algorithm>
 
 namespace boneage::pipeline {
-namespace {
 
-constexpr float kMale = 1.0F;
-constexpr float kFemale = -1.0F;
-
-plan::Plan lower_network(const net::ResNet34Spec& spec, const Recipe& recipe, const plan::Backend& backend,
-                         plan::Precision precision, int64_t batch) {
+plan::Plan lower_age_network(const net::ResNet34Spec& spec, const Recipe& recipe, const plan::Backend& backend,
+                             plan::Precision precision, int64_t batch) {
     if (spec.outputs != 1) {
         throw UsageError("weights that estimate ages have one output, these have " + std::to_string(spec.outputs));
     }
@@ -27,15 +23,13 @@ plan::Plan lower_network(const net::ResNet34Spec& spec, const Recipe& recipe, co
     return plan::lower(net::resnet34(spec), options);
 }
 
-}  // namespace
-
 AgeNetwork::AgeNetwork(const AgeNetworkSource& source, const Recipe& recipe, plan::Backend& backend,
                        plan::Precision precision, int64_t batch)
     : input_(recipe.input),
       age_(recipe.age),
       spec_(source.spec),
       batch_(batch),
-      executor_(lower_network(source.spec, recipe, backend, precision, batch), backend, source.parameters) {}
+      executor_(lower_age_network(source.spec, recipe, backend, precision, batch), backend, source.parameters) {}
 
 Tensor<float, Host> AgeNetwork::slot(int64_t i) {
     expects(i >= 0 && i < batch_, "no such slot");

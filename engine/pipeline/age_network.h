@@ -6,10 +6,18 @@
 
 namespace boneage::pipeline {
 
+// What the network's input "sex" means.
+inline constexpr float kMale = 1.0F;
+inline constexpr float kFemale = -1.0F;
+
+// The plan for a batch of the recipe's inputs. Throws UsageError unless the network has exactly one output.
+plan::Plan lower_age_network(const net::ResNet34Spec& spec, const Recipe& recipe, const plan::Backend& backend,
+                             plan::Precision precision, int64_t batch);
+
 // Belongs to one thread.
 class AgeNetwork {
 public:
-    // `backend` must outlive this. Throws UsageError unless the network has exactly one output.
+    // `backend` must outlive this.
     AgeNetwork(const AgeNetworkSource& source, const Recipe& recipe, plan::Backend& backend, plan::Precision precision,
                int64_t batch);
 

@@ -3,44 +3,42 @@
 #pragma once
 
 #include "engine/pipeline/segmenter.h"
-#include "engine/pipeline/stages.h"
 #include "kernels/image/clahe.h"
 #include "kernels/image/contrast.h"
 #include "kernels/image/morphology.h"
+#include "kernels/image/resize.h"
 #include "kernels/image/sharpen.h"
 
+#include <memory>
 #include <variant>
 
 namespace boneage::pipeline {
 
 using Picture = std::variant<HostImage<uint8_t>, HostImage<uint16_t>>;
 
-// One thread's worth of operations. A 16-bit picture may serve as a mask: whatever is not 0 is inside, and the
-// resulting mask has 0 and 65535.
+// One thread's worth of operations, on the CPU or on a device. A 16-bit picture may serve as a mask: whatever is not 0
+// is inside, and the resulting mask has 0 and 65535.
 class Applier {
 public:
-    explicit Applier(int threads) : workers_(threads) {}
+    virtual ~Applier() = default;
 
-    ContrastStats contrast(const Picture& src, double threshold);
-    Picture resize(const Picture& src, ImageSize size, ResizeFilter filter);
-    Picture invert(const Picture& src);
-    Picture fill(const Picture& mask);
-    Picture largest(const Picture& mask);
-    Picture morphology(const Picture& src, const MorphologyParams& params);
+    virtual ContrastStats contrast(const Picture& src, double threshold) = 0;
+    virtual Picture resize(const Picture& src, ImageSize size, ResizeFilter filter) = 0;
+    virtual Picture invert(const Picture& src) = 0;
+    virtual Picture fill(const Picture& mask) = 0;
+    virtual Picture largest(const Picture& mask) = 0;
+    virtual Picture morphology(const Picture& src, const MorphologyParams& params) = 0;
     // Throws UsageError when the sizes differ. `background` is a share of the pixel range.
-    Picture overlay(const Picture& src, const Picture& mask, double background);
-    Picture clahe(const Picture& src, const ClaheParams& params);
-    Picture sharpen(const Picture& src, const SharpenParams& params);
+    virtual Picture overlay(const Picture& src, const Picture& mask, double background) = 0;
+    virtual Picture clahe(const Picture& src, const ClaheParams& params) = 0;
+    virtual Picture sharpen(const Picture& src, const SharpenParams& params) = 0;
     // The mask of the hand at the picture's own size: found on the recipe's canvas, scaled back.
-    Picture segment(const Picture& src, Segmenter& segmenter, const Recipe& recipe);
-
-private:
-    template <class Operation>
-    Picture on_mask(const Picture& mask, const Operation& operation);
-    [[nodiscard]] Tools tools() { return {workers_, scratch_}; }
-
-    Workers workers_;
-    HostScratch scratch_;
+    virtual Picture segment(const Picture& src, const SegmenterSource& segmenter, const Recipe& recipe) = 0;
 };
+
+// On the CPU; `backend` runs the segmenter and must outlive the applier.
+std::unique_ptr<Applier> make_applier(int threads, plan::Backend& backend);
+// On a device, where CUDA is built; `backend` must queue its work on `stream`, and both must outlive the applier.
+std::unique_ptr<Applier> make_applier(Stream& stream, plan::Backend& backend);
 
 }  // namespace boneage::pipeline

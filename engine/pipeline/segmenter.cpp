@@ -7,14 +7,14 @@
 #include <algorithm>
 
 namespace boneage::pipeline {
-namespace {
 
-plan::Plan lower_patch(const net::UnetSpec& spec, const Recipe::Segment& recipe, const plan::Backend& backend,
-                       plan::Precision precision) {
+plan::Plan lower_segmenter(const net::UnetSpec& spec, const Recipe::Segment& recipe, const plan::Backend& backend,
+                           plan::Precision precision, int64_t batch) {
     if (spec.outputs != 1) {
         throw UsageError("a segmenter has one output a pixel, this one has " + std::to_string(spec.outputs));
     }
     plan::Options options;
+    options.batch = batch;
     options.height = recipe.patch;
     options.width = recipe.patch;
     options.precision = precision;
@@ -22,13 +22,11 @@ plan::Plan lower_patch(const net::UnetSpec& spec, const Recipe::Segment& recipe,
     return plan::lower(net::unet(spec), options);
 }
 
-}  // namespace
-
 Segmenter::Segmenter(const SegmenterSource& source, const Recipe::Segment& recipe, plan::Backend& backend,
                      plan::Precision precision)
     : recipe_(recipe),
       channels_(source.spec.channels),
-      executor_(lower_patch(source.spec, recipe, backend, precision), backend, source.parameters),
+      executor_(lower_segmenter(source.spec, recipe, backend, precision, 1), backend, source.parameters),
       window_(gaussian_window(recipe.patch)) {}
 
 template <class P>

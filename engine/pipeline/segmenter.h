@@ -19,10 +19,14 @@ struct NetworkSource {
 using SegmenterSource = NetworkSource<net::UnetSpec>;
 using AgeNetworkSource = NetworkSource<net::ResNet34Spec>;
 
+// The plan for `batch` patches. Throws UsageError when the recipe's patch does not fit the network.
+plan::Plan lower_segmenter(const net::UnetSpec& spec, const Recipe::Segment& recipe, const plan::Backend& backend,
+                           plan::Precision precision, int64_t batch);
+
 // Patches run one after another, so memory does not depend on the size of the image. Belongs to one thread.
 class Segmenter {
 public:
-    // `backend` must outlive this. Throws UsageError when the recipe's patch does not fit the network.
+    // `backend` must outlive this.
     Segmenter(const SegmenterSource& source, const Recipe::Segment& recipe, plan::Backend& backend,
               plan::Precision precision);
 

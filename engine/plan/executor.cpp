@@ -132,13 +132,31 @@ void Executor::run() {
     run_steps(plan_.inputs, all_steps_);
 }
 
-void Executor::rerun(std::string_view input_name) {
+std::span<const int32_t> Executor::steps_after(std::string_view input_name) const {
     const auto steps = plan_.reruns.find(std::string(input_name));
     if (steps == plan_.reruns.end()) {
         throw UsageError(plan_.net + " was not planned to be run again from \"" + std::string(input_name) + "\"");
     }
+    return steps->second;
+}
+
+void Executor::rerun(std::string_view input_name) {
     const ValueId input = find(plan_.inputs, input_name, "input");
-    run_steps({&input, 1}, steps->second);
+    run_steps({&input, 1}, steps_after(input_name));
+}
+
+void Executor::enqueue() {
+    enqueue_steps(all_steps_);
+}
+
+void Executor::enqueue_rerun(std::string_view input_name) {
+    enqueue_steps(steps_after(input_name));
+}
+
+void Executor::enqueue_steps(std::span<const int32_t> steps) {
+    for (const int32_t step : steps) {
+        runnables_[static_cast<size_t>(step)]->run(scratch_.get());
+    }
 }
 
 void Executor::run_steps(std::span<const ValueId> changed, std::span<const int32_t> steps) {
@@ -147,9 +165,7 @@ void Executor::run_steps(std::span<const ValueId> changed, std::span<const int32
             backend_.upload(place_of(id).data, staging_.at(id).data(), value(id).bytes());
         }
     }
-    for (const int32_t step : steps) {
-        runnables_[static_cast<size_t>(step)]->run(scratch_.get());
-    }
+    enqueue_steps(steps);
     if (!staging_.empty()) {
         for (const ValueId id : plan_.outputs) {
             backend_.download(staging_.at(id).data(), place_of(id).data, value(id).bytes());

@@ -28,6 +28,11 @@ public:
     // Runs only the steps that depend on this input; the rest keeps the values of the last run().
     void rerun(std::string_view input_name);
 
+    // As run() and rerun(), for callers whose inputs lie at place() already and who read the outputs there: queues the
+    // steps without copying or waiting, so that a device may record them.
+    void enqueue();
+    void enqueue_rerun(std::string_view input_name);
+
     [[nodiscard]] const Plan& plan() const { return plan_; }
     // Arena and scratch; weights belong to the steps.
     [[nodiscard]] int64_t memory_bytes() const;
@@ -37,6 +42,8 @@ private:
     [[nodiscard]] Place place_of(ValueId id) const;
     [[nodiscard]] float* host_data(ValueId id) const;
     [[nodiscard]] ValueId find(const std::vector<ValueId>& among, std::string_view name, const char* kind) const;
+    [[nodiscard]] std::span<const int32_t> steps_after(std::string_view input_name) const;
+    void enqueue_steps(std::span<const int32_t> steps);
     void run_steps(std::span<const ValueId> changed, std::span<const int32_t> steps);
 
     Plan plan_;

@@ -64,6 +64,10 @@ std::vector<DeviceProperties> cuda_devices() {
     return devices;
 }
 
+void use_device(int ordinal) {
+    CUDA_CHECK(cudaSetDevice(ordinal));
+}
+
 void destroy_stream(CUstream_st* stream) {
     log_failure(cudaStreamDestroy(stream), "cudaStreamDestroy");
 }
@@ -78,7 +82,7 @@ Stream::Stream(int ordinal) {
                           std::to_string(devices.size()));
     }
     device_ = devices[static_cast<size_t>(ordinal)];
-    CUDA_CHECK(cudaSetDevice(ordinal));
+    use_device(ordinal);
     cudaStream_t stream = nullptr;
     CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
     handle_ = Handle<CUstream_st, destroy_stream>(stream);

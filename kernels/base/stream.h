@@ -52,6 +52,9 @@ struct DeviceProperties {
 // runtime this program was built with.
 std::vector<DeviceProperties> cuda_devices();
 
+// Makes device `ordinal` the one on which this thread allocates. Making a Stream does so for its own thread.
+void use_device(int ordinal);
+
 void destroy_stream(CUstream_st* stream);
 void destroy_event(CUevent_st* event);
 

@@ -7,10 +7,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <mutex>
 #include <vector>
 
 namespace {
 
+// Threads may allocate while another runs kernels.
+std::recursive_mutex mutex;
 std::map<const char*, std::size_t> allocations;
 
 constexpr std::size_t padded(std::size_t n) {
@@ -19,6 +22,7 @@ constexpr std::size_t padded(std::size_t n) {
 
 void device_access([[maybe_unused]] bool allowed) {
 #ifdef SIMT_ASAN
+    const std::lock_guard lock(mutex);
     for (auto& [p, n] : allocations) {
         allowed ? __asan_unpoison_memory_region(p, n) : __asan_poison_memory_region(p, n);
     }
@@ -37,6 +41,7 @@ Access::~Access() {
 }
 
 bool inside(const void* p, std::size_t n) {
+    const std::lock_guard lock(mutex);
     auto it = allocations.upper_bound(static_cast<const char*>(p));
     return it != allocations.begin() && (--it, static_cast<const char*>(p) + n <= it->first + it->second);
 }
@@ -55,6 +60,7 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     if (!q)
         return cudaErrorMemoryAllocation;
     std::memset(q, 0xcd, bytes);  // fresh device memory holds garbage, not zeros
+    const std::lock_guard lock(mutex);
     allocations[q] = bytes;
 #ifdef SIMT_ASAN
     __asan_poison_memory_region(q, padded(bytes));
@@ -65,6 +71,7 @@ cudaError_t cudaMalloc(void** p, std::size_t bytes) {
 cudaError_t cudaFree(void* p) {
     if (!p)
         return cudaSuccess;
+    const std::lock_guard lock(mutex);
     auto it = allocations.find(static_cast<char*>(p));
     if (it == allocations.end())
         return cudaErrorInvalidValue;

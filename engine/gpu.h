@@ -1,0 +1,43 @@
+// The GPUs of this machine, and scoring on one of them. Builds without CUDA have none.
+#pragma once
+
+#include "engine/pipeline/apply.h"
+#include "engine/pipeline/pipeline.h"
+#include "engine/row_order.h"
+#include "engine/session.h"
+
+#include <memory>
+#include <span>
+#include <string>
+
+namespace boneage::session {
+
+// How many GPUs this program can use here. Throws DeviceError when there are some, but the driver or a library is too
+// old or missing.
+int gpu_count();
+
+// Why there is none, for people: "this program was built without CUDA".
+std::string why_no_gpu();
+
+class GpuScorer {
+public:
+    virtual ~GpuScorer() = default;
+    // "NVIDIA H200, 64 radiographs at a time, cuDNN 9.19".
+    [[nodiscard]] virtual std::string describe() const = 0;
+    // Gives `order` a row for every input; see score_on_device().
+    virtual void score(std::span<const Input> inputs, std::span<const std::string> folders, int decoders,
+                       RowOrder& order) = 0;
+    // Images that run together: fewer than asked for where the device has no room for so many.
+    [[nodiscard]] virtual int64_t batch() const = 0;
+};
+
+// Throws DeviceError saying what to do when GPU `ordinal` cannot be used.
+std::unique_ptr<GpuScorer> make_gpu_scorer(const pipeline::Models& models, const Options& options, int ordinal);
+std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal);
+
+// "NVIDIA H200", for people.
+std::string gpu_name(int ordinal);
+// What lowering must know of the networks' steps on a GPU.
+plan::Traits gpu_traits();
+
+}  // namespace boneage::session

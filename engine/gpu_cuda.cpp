@@ -1,0 +1,92 @@
+// The GPUs of CUDA builds.
+#include "engine/cudnn/backend.h"
+#include "engine/device_scoring.h"
+#include "engine/gpu.h"
+
+#include <cstdio>
+
+namespace boneage::session {
+namespace {
+
+constexpr int64_t kBatch = 64;  // by default: from here on more images at a time gain little
+
+class CudaScorer : public GpuScorer {
+public:
+    CudaScorer(const pipeline::Models& models, const Options& options, int ordinal)
+        : stream_(ordinal), backend_(cudnn::make_backend(stream_)), wanted_(options.batch.value_or(kBatch)) {
+        for (int64_t batch = wanted_; !pipeline_; batch /= 2) {
+            try {
+                pipeline_ = std::make_unique<pipeline::DevicePipeline>(
+                    models, *backend_, stream_, pipeline::DevicePipelineOptions{batch, options.precision, true});
+            } catch (const OutOfDeviceMemory&) {
+                if (batch == 1) {
+                    throw;
+                }
+            }
+        }
+    }
+
+    [[nodiscard]] std::string describe() const override {
+        std::string text = stream_.device().name + ", " + cudnn::describe() + ", " + std::to_string(batch()) +
+                           " radiographs at a time";
+        if (batch() < wanted_) {
+            text += " (there is no memory for " + std::to_string(wanted_) + ")";
+        }
+        return text;
+    }
+
+    [[nodiscard]] int64_t batch() const override { return pipeline_->batch(); }
+
+    void score(std::span<const Input> inputs, std::span<const std::string> folders, int decoders,
+               RowOrder& order) override {
+        score_on_device(*pipeline_, inputs, folders, decoders, order);
+    }
+
+private:
+    Stream stream_;
+    std::unique_ptr<plan::Backend> backend_;
+    int64_t wanted_;
+    std::unique_ptr<pipeline::DevicePipeline> pipeline_;
+};
+
+}  // namespace
+
+int gpu_count() {
+    return static_cast<int>(cuda_devices().size());
+}
+
+std::string why_no_gpu() {
+    return "this machine has no GPU that CUDA can use; give --device cpu or auto";
+}
+
+std::unique_ptr<GpuScorer> make_gpu_scorer(const pipeline::Models& models, const Options& options, int ordinal) {
+    if (gpu_count() == 0) {
+        throw DeviceError(why_no_gpu());
+    }
+    return std::make_unique<CudaScorer>(models, options, ordinal);
+}
+
+std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal) {
+    if (gpu_count() == 0) {
+        throw DeviceError(why_no_gpu());
+    }
+    struct Owner {
+        explicit Owner(int number)
+            : stream(number), backend(cudnn::make_backend(stream)), applier(pipeline::make_applier(stream, *backend)) {}
+        Stream stream;
+        std::unique_ptr<plan::Backend> backend;
+        std::unique_ptr<pipeline::Applier> applier;
+    };
+    const auto owner = std::make_shared<Owner>(ordinal);
+    return {owner, owner->applier.get()};
+}
+
+std::string gpu_name(int ordinal) {
+    return cuda_devices().at(static_cast<size_t>(ordinal)).name;
+}
+
+plan::Traits gpu_traits() {
+    return cudnn::kTraits;
+}
+
+}  // namespace boneage::session

@@ -1,0 +1,61 @@
+#include "engine/pipeline/image_batch.h"
+
+#include "kernels/base/error.h"
+
+#include <algorithm>
+
+namespace boneage::pipeline {
+namespace {
+
+// Room is made for a whole batch of the first image's size, up to this.
+constexpr int64_t kMostRoom = int64_t{256} << 20;
+
+}  // namespace
+
+ImageBatch::ImageBatch(int ordinal, int64_t capacity, int64_t table_bytes, int64_t answer_bytes)
+    : ordinal_(ordinal), capacity_(capacity), tables_(table_bytes), answers_(answer_bytes) {
+    slots_.reserve(static_cast<size_t>(capacity));
+}
+
+int64_t ImageBatch::used_bytes() const {
+    if (slots_.empty()) {
+        return 0;
+    }
+    const Slot& last = slots_.back();
+    return last.offset + last.height * last.stride * (type_ == PixelType::u8 ? 1 : 2);
+}
+
+void ImageBatch::grow(int64_t bytes) {
+    use_device(ordinal_);
+    // What is there is given back first, so that the largest image needs room for itself alone.
+    pixels_ = {};
+    device_pixels_ = {};
+    pixels_ = PinnedBuffer<std::byte>(bytes);
+    device_pixels_ = Buffer<std::byte, Device>(bytes);
+}
+
+template <class P>
+std::optional<Image<P, Host>> ImageBatch::reserve(int64_t height, int64_t width) {
+    expects(height >= 1 && width >= 1, "an image has at least one pixel");
+    if (full() || (count() > 0 && type_ != kPixelType<P>)) {
+        return std::nullopt;
+    }
+    const int64_t row_bytes = round_up(width * static_cast<int64_t>(sizeof(P)), kScratchAlignment);
+    const int64_t bytes = height * row_bytes;
+    if (slots_.empty() && bytes > pixels_.size()) {
+        grow(std::max(bytes, std::min(bytes * capacity_, kMostRoom)));
+    }
+    const int64_t offset = used_bytes();
+    if (offset + bytes > pixels_.size()) {
+        return std::nullopt;
+    }
+    type_ = kPixelType<P>;
+    const int64_t stride = row_bytes / static_cast<int64_t>(sizeof(P));
+    slots_.push_back({offset, height, width, stride});
+    return Image<P, Host>(reinterpret_cast<P*>(pixels_.data() + offset), height, width, stride);
+}
+
+template std::optional<Image<uint8_t, Host>> ImageBatch::reserve(int64_t, int64_t);
+template std::optional<Image<uint16_t, Host>> ImageBatch::reserve(int64_t, int64_t);
+
+}  // namespace boneage::pipeline
