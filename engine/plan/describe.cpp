@@ -126,13 +126,16 @@ const char* name_of(Precision precision) {
     return "";
 }
 
-std::string as_table(const Plan& plan) {
+std::string as_table(const Plan& plan, const Machine* machine) {
     const Options& options = plan.options;
     std::string text = plan.net + ", batch " + std::to_string(options.batch) + ", " + std::to_string(options.height) +
                        "x" + std::to_string(options.width) + " pixels (height x width), " + name_of(options.precision) +
                        "\n\n";
     std::vector<Row> rows{{"step", "layer", "operation", "output (n x h x w x c)", "FLOP", "read B", "weights B",
                            "written B", "arena offset"}};
+    if (machine != nullptr) {
+        rows.front().emplace_back("roof us");
+    }
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const PlannedStep& step = plan.steps[i];
         const Value& y = value(plan, y_of(step.step));
@@ -140,20 +143,34 @@ std::string as_table(const Plan& plan) {
                         short_number(step.flops), short_number(step.read_bytes), short_number(step.weight_bytes),
                         short_number(step.write_bytes),
                         place_text(plan, y) + (in_place(plan, step.step) ? " (in place)" : "")});
+        if (machine != nullptr) {
+            rows.back().push_back(decimal(1e6 * roof_seconds(plan, step, *machine), 1));
+        }
     }
     const Totals totals = totals_of(plan);
     rows.push_back({"", "total", "", "", short_number(totals.flops), short_number(totals.read),
                     short_number(totals.weights), short_number(totals.written), ""});
+    if (machine != nullptr) {
+        rows.back().push_back(decimal(1e6 * roof_seconds(plan, *machine), 1));
+    }
     text += lay_out(rows);
     text +=
         "\nFLOP: two per multiply-add of convolutions and linear layers. Arena: " + std::to_string(plan.arena_bytes) +
         " bytes for all values; " + std::to_string(plan.live_bytes) + " are in use at the fullest step (" +
         decimal(100.0 * static_cast<double>(plan.live_bytes) / static_cast<double>(plan.arena_bytes), 1) + " %).\n" +
         "offset+c: from channel c on of a wider value. in place: overwrites the value it adds.\n";
+    if (machine != nullptr) {
+        const double seconds = roof_seconds(plan, *machine);
+        text +=
+            "roof: a model, not a measurement: the longest of arithmetic, memory traffic and a launch at the peaks of "
+            "the " +
+            std::string(machine->name) + "'s data sheet; " + decimal(static_cast<double>(options.batch) / seconds, 0) +
+            " images/s at best.\n";
+    }
     return text;
 }
 
-std::string as_json(const Plan& plan) {
+std::string as_json(const Plan& plan, const Machine* machine) {
     using Json = nlohmann::ordered_json;
     const Options& options = plan.options;
     const Totals totals = totals_of(plan);
@@ -183,6 +200,13 @@ std::string as_json(const Plan& plan) {
                                      {"arena_offset", arena_offset(plan, y)},
                                      {"first_channel", y.channel_offset},
                                      {"in_place", in_place(plan, step.step)}});
+        if (machine != nullptr) {
+            document["steps"].back()["roof_us"] = 1e6 * roof_seconds(plan, step, *machine);
+        }
+    }
+    if (machine != nullptr) {
+        document["roof_of"] = machine->name;
+        document["totals"]["roof_us"] = 1e6 * roof_seconds(plan, *machine);
     }
     return document.dump(2) + "\n";
 }

@@ -1,5 +1,8 @@
 #include "engine/plan/describe.h"
 
+#include "kernels/base/error.h"
+
+#include <algorithm>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -34,6 +37,33 @@ TEST(Describe, table_has_a_line_for_every_step_and_the_totals) {
     EXPECT_NE(table.find("total"), std::string::npos);
     EXPECT_NE(table.find(std::to_string(plan.arena_bytes) + " bytes"), std::string::npos);
     EXPECT_EQ(table.find(" \n"), std::string::npos) << "no blanks at the ends of lines";
+}
+
+TEST(Describe, roofs_are_the_longest_of_arithmetic_memory_and_launch) {
+    const Plan plan =
+        lower(net::resnet34({}), {.batch = 64, .height = 256, .width = 256, .precision = Precision::bf16});
+    constexpr Machine machine{"toy", 1e12, 1e13, 1e11, 1e-5};
+    double sum = 0.0;
+    bool by_arithmetic = false;
+    bool by_memory = false;
+    bool by_launch = false;
+    for (const PlannedStep& step : plan.steps) {
+        const double peak = std::holds_alternative<FusedConv>(step.step) ? 1e13 : 1e12;
+        const double arithmetic = static_cast<double>(step.flops) / peak;
+        const double memory = static_cast<double>(step.read_bytes + step.weight_bytes + step.write_bytes) / 1e11;
+        const double roof = roof_seconds(plan, step, machine);
+        EXPECT_GE(roof, std::max({arithmetic, memory, 1e-5}));
+        by_arithmetic |= roof == arithmetic;
+        by_memory |= roof == memory;
+        by_launch |= roof == 1e-5;
+        sum += roof;
+    }
+    EXPECT_TRUE(by_arithmetic && by_memory && by_launch);
+    EXPECT_DOUBLE_EQ(roof_seconds(plan, machine), sum);
+    EXPECT_NE(as_table(plan, &machine).find("a model, not a measurement"), std::string::npos);
+    const auto json = nlohmann::json::parse(as_json(plan, &machine));
+    EXPECT_NEAR(json["totals"]["roof_us"].get<double>(), 1e6 * sum, 1e-3);
+    EXPECT_THROW(boneage::plan::machine("toaster"), UsageError);
 }
 
 }  // namespace

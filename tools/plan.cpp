@@ -1,0 +1,119 @@
+// boneage plan: prints what a network will do, step by step, before anything runs.
+#include "engine/errors.h"
+#include "engine/gpu.h"
+#include "engine/onednn/backend.h"
+#include "engine/plan/describe.h"
+#include "tools/commands.h"
+#include "tools/options.h"
+
+#include <charconv>
+#include <iostream>
+#include <memory>
+#include <tuple>
+
+namespace boneage::tools {
+namespace {
+
+struct PlanOptions {
+    std::string net;
+    std::string size = "224x224";
+    std::string precision = "f32";
+    int64_t batch = 1;
+    int64_t channels = 1;
+    int64_t base_width = net::UnetSpec{}.base_width;
+    int64_t depth = net::UnetSpec{}.depth;
+    int64_t outputs = 1;
+    bool sex_input = false;
+    std::string roof;
+    std::string device = "cpu";
+    bool json = false;
+};
+
+// "HxW" or "N" for a square.
+std::pair<int64_t, int64_t> parse_size(const std::string& text) {
+    const auto number = [&](size_t begin, size_t end) {
+        int64_t value = 0;
+        const auto result = std::from_chars(text.data() + begin, text.data() + end, value);
+        if (result.ec != std::errc{} || result.ptr != text.data() + end || value < 1 || value > 8192) {
+            throw UsageError("--size " + text +
+                             " is not HEIGHTxWIDTH in pixels, for example 256x192, or one number for a square");
+        }
+        return value;
+    };
+    const size_t cross = text.find('x');
+    if (cross == std::string::npos) {
+        const int64_t side = number(0, text.size());
+        return {side, side};
+    }
+    return {number(0, cross), number(cross + 1, text.size())};
+}
+
+net::Graph network(const PlanOptions& given) {
+    if (given.net == "unet") {
+        if (given.sex_input) {
+            throw UsageError("--sex-input is for resnet34; unet reads images only");
+        }
+        return net::unet({given.channels, given.depth, given.base_width, given.outputs});
+    }
+    return net::resnet34({given.channels, given.sex_input, 0, given.outputs});
+}
+
+ExitCode print_plan(const PlanOptions& given) {
+    plan::Options options;
+    std::tie(options.height, options.width) = parse_size(given.size);
+    options.batch = given.batch;
+    options.precision = given.precision == "bf16" ? plan::Precision::bf16 : plan::Precision::f32;
+    if (given.sex_input) {
+        options.rerun = {"sex"};
+    }
+    options.traits = given.device == "cuda" ? session::gpu_traits() : onednn::make_backend({})->traits();
+    const plan::Plan lowered = plan::lower(network(given), options);
+    const plan::Machine* machine = given.roof.empty() ? nullptr : &plan::machine(given.roof);
+    std::cout << (given.json ? plan::as_json(lowered, machine) : plan::as_table(lowered, machine));
+    return ExitCode::all_well;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& program, Work& work) {
+    CLI::App* command =
+        add_command(program, kModels, "plan",
+                    "Print what a network will do: every step with its shape, arithmetic, bytes moved and "
+                    "place in memory",
+                    "boneage plan resnet34 --size 224x224 --batch 16\n"
+                    "boneage plan unet --size 256x256 --base-width 16 --depth 4 --json");
+    auto given = std::make_shared<PlanOptions>();
+    command->add_option("NETWORK", given->net, "resnet34 or unet")
+        ->required()
+        ->check(CLI::IsMember({"resnet34", "unet"}));
+    command->add_option("--size", given->size, "Height and width of the images in pixels")->capture_default_str();
+    command->add_option("--batch", given->batch, "Images at once")->check(CLI::Range(1, 1024))->capture_default_str();
+    command->add_option("--precision", given->precision, "Number type of the convolutions")
+        ->check(CLI::IsMember({"f32", "bf16"}))
+        ->capture_default_str();
+    command->add_option("--channels", given->channels, "Channels of the images")
+        ->check(CLI::Range(1, 3))
+        ->capture_default_str();
+    command->add_option("--outputs", given->outputs, "Numbers per image (resnet34) or per pixel (unet)")
+        ->check(CLI::Range(1, 4096))
+        ->capture_default_str();
+    command->add_option("--base-width", given->base_width, "unet: channels of the first level")
+        ->check(CLI::Range(1, 128))
+        ->capture_default_str();
+    command->add_option("--depth", given->depth, "unet: number of poolings")
+        ->check(CLI::Range(1, 7))
+        ->capture_default_str();
+    command->add_flag("--sex-input", given->sex_input, "resnet34: with the sex as second input");
+    command
+        ->add_option("--roof", given->roof,
+                     "Add the least time each step can take on an h200, h100, a100 or l40s: a model, no measurement")
+        ->type_name("DEVICE");
+    command->add_option("--device", given->device, "Whose steps to print: cpu or cuda, which needs no GPU for this")
+        ->type_name("DEVICE")
+        ->check(CLI::IsMember({"cpu", "cuda"}))
+        ->capture_default_str();
+    command->add_flag("--json", given->json, "Print JSON instead of a table");
+    command->callback([given, &work] { work = [given] { return print_plan(*given); }; });
+}
+
+}  // namespace boneage::tools
