@@ -8,6 +8,30 @@
 namespace boneage {
 namespace {
 
+// A vector's words as one value of CUDA's own vector types.
+__device__ __forceinline__ uint32_t packed(const uint32_t (&w)[1]) {
+    return w[0];
+}
+__device__ __forceinline__ uint2 packed(const uint32_t (&w)[2]) {
+    return make_uint2(w[0], w[1]);
+}
+__device__ __forceinline__ uint4 packed(const uint32_t (&w)[4]) {
+    return make_uint4(w[0], w[1], w[2], w[3]);
+}
+__device__ __forceinline__ void unpack(uint32_t v, uint32_t (&w)[1]) {
+    w[0] = v;
+}
+__device__ __forceinline__ void unpack(uint2 v, uint32_t (&w)[2]) {
+    w[0] = v.x;
+    w[1] = v.y;
+}
+__device__ __forceinline__ void unpack(uint4 v, uint32_t (&w)[4]) {
+    w[0] = v.x;
+    w[1] = v.y;
+    w[2] = v.z;
+    w[3] = v.w;
+}
+
 // `count` pixels of an unsigned type or float, packed into 32-bit registers as they lie in memory. `i` must be a
 // constant after unrolling: a run-time index would move the words to memory.
 template <class P, int count>
@@ -15,7 +39,8 @@ struct PixelVector {
     static constexpr int kPerWord = 4 / static_cast<int>(sizeof(P));
     static constexpr int kWords = count / kPerWord;
     static_assert(count % kPerWord == 0, "whole words");
-    alignas(kWords * 4) uint32_t word[kWords] = {};
+    uint32_t word[kWords] = {};
+    using Access = decltype(packed(std::declval<const uint32_t (&)[kWords]>()));
 
     [[nodiscard]] __device__ P get(int i) const {
         if constexpr (sizeof(P) == 4) {
@@ -38,29 +63,15 @@ struct PixelVector {
 template <class P>
 constexpr int kVectorPixels = 16 / static_cast<int>(sizeof(P));
 
-template <int words>
-struct AccessOf;
-template <>
-struct AccessOf<1> {
-    using Type = uint32_t;
-};
-template <>
-struct AccessOf<2> {
-    using Type = uint2;
-};
-template <>
-struct AccessOf<4> {
-    using Type = uint4;
-};
-template <class P, int count>
-using Access = typename AccessOf<PixelVector<P, count>::kWords>::Type;
-
 // Whether every `count`-th pixel of every row lies where a vector of `count` may be accessed at once.
 template <int count, class P>
 __device__ __forceinline__ bool vector_rows(const Image<P, Device>& image) {
     constexpr size_t kBytes = count * sizeof(P);
     return (reinterpret_cast<uintptr_t>(image.data) | static_cast<uintptr_t>(image.stride) * sizeof(P)) % kBytes == 0;
 }
+
+// The intrinsics below are one instruction whatever surrounds them; a vector assigned through a pointer is sometimes
+// split into words again.
 
 // row[x, x + count), of which columns from `width` on are left alone and read as 0. `vectors` is vector_rows().
 template <int count, class P>
@@ -69,7 +80,7 @@ __device__ __forceinline__ PixelVector<std::remove_const_t<P>, count> load_vecto
     using Pixel = std::remove_const_t<P>;
     PixelVector<Pixel, count> v;
     if (vectors && x + count <= width) {
-        *reinterpret_cast<Access<Pixel, count>*>(v.word) = *reinterpret_cast<const Access<Pixel, count>*>(row + x);
+        unpack(__ldca(reinterpret_cast<const typename PixelVector<Pixel, count>::Access*>(row + x)), v.word);
     } else {
 #pragma unroll
         for (int i = 0; i < count; ++i) {
@@ -86,7 +97,7 @@ template <int count, class P>
 __device__ __forceinline__ void store_vector(P* row, int64_t x, int64_t width, bool vectors,
                                              const PixelVector<P, count>& v) {
     if (vectors && x + count <= width) {
-        *reinterpret_cast<Access<P, count>*>(row + x) = *reinterpret_cast<const Access<P, count>*>(v.word);
+        __stwb(reinterpret_cast<typename PixelVector<P, count>::Access*>(row + x), packed(v.word));
     } else {
 #pragma unroll
         for (int i = 0; i < count; ++i) {

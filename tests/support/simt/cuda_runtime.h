@@ -255,6 +255,14 @@ template <class T>
 T __ldg(const T* p) {
     return *p;
 }
+template <class T>
+T __ldca(const T* p) {
+    return *p;
+}
+template <class T>
+void __stwb(T* p, T v) {
+    *p = v;
+}
 inline int __popc(unsigned v) {
     return __builtin_popcount(v);
 }
