@@ -77,6 +77,7 @@ ContrastStats measure(Workers& workers, const Image<const P, Host>& src, const C
 
 }  // namespace
 
+// The device twin's counts, at most 5 KiB an image, fit into this too; it checks.
 template <class P>
 int64_t contrast_scratch_bytes(int64_t count) {
     return count * scratch_part<uint32_t>(kParts<P> * kTables<P> * kBins<P>);
