@@ -11,7 +11,6 @@
 namespace boneage {
 namespace {
 
-// A cell is where the same four tiles are blended: one more than there are tiles, each way.
 int64_t cells(const ClaheParams& params) {
     return (params.tiles_x + 1) * (params.tiles_y + 1);
 }
@@ -96,25 +95,6 @@ void make_lut(int32_t* histogram, const ClaheGrid& grid, P* lut) {
     }
 }
 
-// The first pixel whose blend lies in a later cell than `cell`; cell c blends tiles c - 1 and c.
-int64_t cell_end(int64_t cell, int64_t size, float inverse_tile, int64_t tile, int64_t tiles) {
-    if (cell >= tiles) {
-        return size;
-    }
-    // The border is near (cell + 1/2) * tile; float rounding decides exactly where.
-    int64_t x = std::clamp<int64_t>((2 * cell + 1) * tile / 2 - 2, 0, size);
-    const auto in_later_cell = [&](int64_t p) {
-        return std::floor(static_cast<float>(p) * inverse_tile - 0.5F) >= static_cast<float>(cell);
-    };
-    while (x > 0 && in_later_cell(x - 1)) {
-        --x;
-    }
-    while (x < size && !in_later_cell(x)) {
-        ++x;
-    }
-    return x;
-}
-
 void pack_cell(const uint8_t* luts, const ClaheParams& params, int64_t cell, Packed* packed) {
     const int64_t cell_x = cell % (params.tiles_x + 1);
     const int64_t cell_y = cell / (params.tiles_x + 1);
@@ -135,7 +115,7 @@ void blend_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, cons
                 const ClaheGrid& grid, const Scratch<P>& scratch, int64_t begin, int64_t end) {
     int64_t cell_begin = 0;
     for (int64_t cell_x = 0; cell_x <= params.tiles_x; ++cell_x) {
-        const int64_t last = cell_end(cell_x, src.width, grid.inverse_width, grid.tile_width, params.tiles_x);
+        const int64_t last = clahe_cell_end(cell_x, src.width, grid.inverse_width, grid.tile_width, params.tiles_x);
         for (int64_t y = begin; y < end; ++y) {
             const ClaheBlend vertical = clahe_blend(y, grid.inverse_height, params.tiles_y);
             const float ay = vertical.weight;
@@ -206,9 +186,12 @@ void clahe_one(Workers& workers, const Image<const P, Host>& src, const Image<P,
 
 template <class P>
 int64_t clahe_scratch_bytes(const ClaheParams& params, int64_t count) {
-    const int64_t entries = params.tiles_x * params.tiles_y * kClaheBins<P>;
+    const int64_t tiles = params.tiles_x * params.tiles_y;
+    const int64_t entries = tiles * kClaheBins<P>;
     const int64_t packed = sizeof(P) == 1 ? cells(params) * 256 : 0;
-    return count * (scratch_part<int32_t>(entries) + scratch_part<P>(entries) + scratch_part<Packed>(packed));
+    const int64_t host = scratch_part<int32_t>(entries) + scratch_part<P>(entries) + scratch_part<Packed>(packed);
+    const int64_t device = scratch_part<ClahePiece>(count * tiles * kClahePieces<P>) + scratch_part<P>(count * entries);
+    return std::max(host, device);
 }
 
 template <class P>

@@ -12,8 +12,8 @@ struct ClaheParams {
     int64_t tiles_y = 8;      // tiles one below the other, >= 1
 };
 
-// Scratch that clahe() needs for `count` images of pixel type P. The CPU twin works on one image after another, so it
-// needs what one image does.
+// Scratch that either twin needs for `count` images of pixel type P. The CPU twin works on one image after another, so
+// it needs what one image does.
 template <class P>
 int64_t clahe_scratch_bytes(const ClaheParams& params, int64_t count);
 

@@ -9,6 +9,18 @@ namespace boneage {
 template <class P>
 inline constexpr int32_t kClaheBins = int32_t{std::numeric_limits<P>::max()} + 1;
 
+// The device twin counts in shared memory, where not all bins of 16-bit pixels fit: a block counts one piece of them.
+template <class P>
+inline constexpr int32_t kClahePieceBins = sizeof(P) == 1 ? kClaheBins<P> : 8192;
+template <class P>
+inline constexpr int32_t kClahePieces = kClaheBins<P> / kClahePieceBins<P>;
+
+// What one piece of a tile's histogram holds once it is clipped.
+struct ClahePiece {
+    int32_t kept;
+    int32_t cut_off;
+};
+
 // How one image is cut into tiles.
 struct ClaheGrid {
     int64_t tile_width = 1;
@@ -69,6 +81,26 @@ BONEAGE_HD inline ClaheBlend clahe_blend(int64_t position, float inverse_tile, i
     blend.first = first > 0 ? first : 0;
     blend.second = first + 1 < last ? first + 1 : last;
     return blend;
+}
+
+// A cell is where the same four tiles are blended: one more than there are tiles, each way; cell c lies between tiles
+// c - 1 and c. This is the first coordinate whose blend lies in a later cell than `cell`.
+BONEAGE_HD inline int64_t clahe_cell_end(int64_t cell, int64_t size, float inverse_tile, int64_t tile, int64_t tiles) {
+    if (cell >= tiles) {
+        return size;
+    }
+    // The border is near (cell + 1/2) * tile; float rounding decides exactly where.
+    int64_t x = clamp<int64_t>((2 * cell + 1) * tile / 2 - 2, 0, size);
+    const auto in_later_cell = [&](int64_t p) {
+        return std::floor(static_cast<float>(p) * inverse_tile - 0.5F) >= static_cast<float>(cell);
+    };
+    while (x > 0 && in_later_cell(x - 1)) {
+        --x;
+    }
+    while (x < size && !in_later_cell(x)) {
+        ++x;
+    }
+    return x;
 }
 
 BONEAGE_HD inline int32_t clahe_mix(float l11, float l12, float l21, float l22, float ax, float ay) {

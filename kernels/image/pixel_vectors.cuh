@@ -108,6 +108,24 @@ __device__ __forceinline__ void store_vector(P* row, int64_t x, int64_t width, b
     }
 }
 
+// How a block of `threads` shares a region that is only a few vectors wide: a power of two of lanes, just enough, takes
+// each row, so that most of a warp works and no index is divided.
+struct RowShare {
+    int lane;   // this thread's first vector
+    int lanes;  // and the step to its next
+    int row;    // its first row
+    int rows;   // and the step to its next
+};
+
+__device__ __forceinline__ RowShare share_rows(int thread, int threads, int64_t vectors) {
+    int lane_bits = 5;
+    while (lane_bits > 0 && (int64_t{1} << (lane_bits - 1)) >= vectors) {
+        --lane_bits;
+    }
+    const int lanes = 1 << lane_bits;
+    return {thread & (lanes - 1), lanes, thread >> lane_bits, threads >> lane_bits};
+}
+
 // How pixels are mapped one by one: a warp takes 32 vectors side by side, a thread its vector in kMapRows rows. It
 // loads them all before it stores the first, so that enough bytes are under way to fill the memory's bandwidth, also
 // when the compiler must assume that source and destination overlap.

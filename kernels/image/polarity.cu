@@ -19,23 +19,17 @@ __device__ uint32_t word_sum(uint32_t word) {
 }
 
 // This thread's share of the sum over a region. Vectors are counted from the left edge of the image, where rows are
-// aligned; those that cross an edge of the region are read pixel by pixel. The bands along the sides are a few vectors
-// wide: a power of two of lanes, just enough, takes each row, so that most of a warp works and no index is divided.
+// aligned; those that cross an edge of the region are read pixel by pixel.
 template <class P>
 __device__ uint64_t thread_sum(const Image<const P, Device>& src, const Region& region, bool vectors) {
     constexpr int kPixels = kVectorPixels<P>;
     const int64_t first = region.left / kPixels;
     const int64_t count = ceil_div(region.right, kPixels) - first;
-    int lane_bits = 5;
-    while (lane_bits > 0 && (int64_t{1} << (lane_bits - 1)) >= count) {
-        --lane_bits;
-    }
-    const int lanes = 1 << lane_bits;
-    const int lane = static_cast<int>(threadIdx.x) & (lanes - 1);
+    const RowShare share = share_rows(static_cast<int>(threadIdx.x), kSumThreads, count);
     uint64_t sum = 0;
-    for (int64_t y = region.top + (threadIdx.x >> lane_bits); y < region.bottom; y += kSumThreads >> lane_bits) {
+    for (int64_t y = region.top + share.row; y < region.bottom; y += share.rows) {
         const P* row = src.row(y);
-        for (int64_t v = first + lane; v < first + count; v += lanes) {
+        for (int64_t v = first + share.lane; v < first + count; v += share.lanes) {
             const int64_t x = v * kPixels;
             if (vectors && x >= region.left && x + kPixels <= region.right) {
                 const uint4 words = __ldg(reinterpret_cast<const uint4*>(row + x));
