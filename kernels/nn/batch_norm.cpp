@@ -41,7 +41,7 @@ struct GradientSums {
         float* __restrict products = sums[1];
         for (int64_t k = 0; k < count; ++k) {
             const float d = to_float(gradient[k]);
-            const float g = relu ? masked(d, to_float(y[k])) : d;
+            const float g = relu ? relu_gradient(d, to_float(y[k])) : d;
             sum[k] += g;
             products[k] += g * (to_float(x[k]) - centre[k]);
         }
@@ -112,7 +112,7 @@ void backward(Workers& workers, const Activations<const T, Host>& d_dst, const A
                                                gradients.d_weight.data, gradients.d_bias.data, mean_gradient, slope});
     const auto gradient = [](T d, const T* y, int64_t k) {
         if constexpr (relu) {
-            return masked(to_float(d), to_float(y[k]));
+            return relu_gradient(to_float(d), to_float(y[k]));
         } else {
             return to_float(d);
         }

@@ -51,7 +51,7 @@ struct GradientSums {
         for (int i = 0; i < kCount; ++i) {
             float g = to_float(d_y.value[i]);
             if constexpr (relu) {
-                g = masked(g, to_float(y.value[i]));
+                g = relu_gradient(g, to_float(y.value[i]));
             }
             sums[0][i] += g;
             sums[1][i] += g * (to_float(x.value[i]) - centre.value[i]);
@@ -155,7 +155,7 @@ __global__ void __launch_bounds__(kThreads)
         for (int i = 0; i < kCount; ++i) {
             float g = to_float(d_y.value[i]);
             if constexpr (relu) {
-                g = masked(g, to_float(y.value[i]));
+                g = relu_gradient(g, to_float(y.value[i]));
             }
             d_y.value[i] = from_float<T>(g);
             x.value[i] = from_float<T>(normalised_gradient(g, to_float(x.value[i]), mean.value[i], scale.value[i],

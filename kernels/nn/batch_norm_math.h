@@ -67,11 +67,6 @@ BONEAGE_HD inline float normalised(float value, float mean, float scale, float b
     return (value - mean) * scale + bias;
 }
 
-// The gradient that passes the ReLU.
-BONEAGE_HD inline float masked(float gradient, float dst) {
-    return dst > 0 ? gradient : 0.0F;
-}
-
 BONEAGE_HD inline float normalised_gradient(float gradient, float value, float mean, float scale, float mean_gradient,
                                             float slope) {
     return scale * ((gradient - mean_gradient) - (value - mean) * slope);

@@ -40,8 +40,8 @@ __global__ void __launch_bounds__(kThreads)
         return;
     }
     // dst has an even height, so its rows pair up across images as well.
-    const int64_t from = (row / 2 * src_width + x) * src_stride + packet * kCount;
-    T* to = dst.data + (row * dst.w + 2 * x) * dst.pixel_stride + packet * kCount;
+    const int64_t from = (int64_t{row / 2} * src_width + x) * src_stride + packet * kCount;
+    T* to = dst.pixel(0, row, 2 * x) + packet * kCount;
     const bool second = row % 2 != 0;
     const Packet<T, kCount> even = load_packet<kCount>((second ? groups.second_row[0] : groups.first_row[0]) + from);
     const Packet<T, kCount> odd = load_packet<kCount>((second ? groups.second_row[1] : groups.first_row[1]) + from);

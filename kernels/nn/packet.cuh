@@ -114,7 +114,7 @@ inline Geometry row_geometry(int64_t rows, int64_t width, int64_t packets) {
 }
 
 struct RowThread {
-    int64_t row;
+    unsigned row;  // of all images
     int64_t x;
     int64_t packet;
 };
@@ -123,6 +123,17 @@ __device__ __forceinline__ RowThread row_thread(int64_t width) {
     const unsigned blocks_per_row = blocks_for(width, blockDim.y);
     return {blockIdx.x / blocks_per_row, static_cast<int64_t>(blockIdx.x % blocks_per_row) * blockDim.y + threadIdx.y,
             static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x};
+}
+
+struct ImageRow {
+    int64_t image;
+    int64_t y;
+};
+
+// A 32-bit division: the 64-bit one would cost as much as a window of loads.
+__device__ __forceinline__ ImageRow image_row(unsigned row, int64_t height) {
+    const unsigned image = row / static_cast<unsigned>(height);
+    return {image, row - image * static_cast<unsigned>(height)};
 }
 
 }  // namespace

@@ -15,8 +15,8 @@ __global__ void __launch_bounds__(kThreads)
     if (x >= dst.w || packet * kCount >= dst.c) {
         return;
     }
-    const int64_t image = row / dst.h;
-    const int64_t top = row % dst.h * params.stride - params.padding;
+    const auto [image, y] = image_row(row, dst.h);
+    const int64_t top = y * params.stride - params.padding;
     const int64_t left = x * params.stride - params.padding;
     const int64_t bottom = min(top + params.size, src.h);
     const int64_t right = min(left + params.size, src.w);
@@ -40,7 +40,7 @@ __global__ void __launch_bounds__(kThreads)
     for (int i = 0; i < kCount; ++i) {
         out.value[i] = from_float<T>(best[i]);
     }
-    store_packet(dst.data + (row * dst.w + x) * dst.pixel_stride + packet * kCount, out);
+    store_packet(dst.pixel(image, y, x) + packet * kCount, out);
 }
 
 constexpr unsigned kAverageThreads = 64;  // small blocks: a batch of one has only its channels to fill a device with

@@ -47,6 +47,26 @@ TYPED_TEST(ActivationDeviceTest, relu_equals_the_cpu_twin_aligned_or_not_and_in_
     }
 }
 
+TYPED_TEST(ActivationDeviceTest, relu_backward_equals_the_cpu_twin_aligned_or_not_and_in_place) {
+    Stream stream;
+    Workers workers(1);
+    for (const int64_t size : kSizes) {
+        const auto y = special_tensor<TypeParam>(size);
+        const auto gradient = testing::random_tensor<TypeParam>(y.shape(), 8);
+        OwnedTensor<TypeParam> want(y.shape());
+        relu_backward<TypeParam>(workers, gradient.tensor(), y.tensor(), want.tensor());
+        for (const int64_t offset : {0, 1, 8}) {
+            const DeviceTensor<TypeParam> dst(stream, y, {0, offset});
+            DeviceTensor<TypeParam> d_dst(stream, gradient, {0, offset});
+            DeviceTensor<TypeParam> d_src(stream, y.shape());
+            relu_backward<TypeParam>(stream, d_dst.const_tensor(), dst.const_tensor(), d_src.tensor());
+            expect_same(d_src.download(), want, std::to_string(size) + " elements from " + std::to_string(offset));
+            relu_backward<TypeParam>(stream, d_dst.const_tensor(), dst.const_tensor(), d_dst.tensor());
+            expect_same(d_dst.download(), want, std::to_string(size) + " elements in place");
+        }
+    }
+}
+
 TEST(ActivationDevice, sigmoid_is_within_4_units_in_the_last_place_of_the_cpu_twin) {
     Stream stream;
     Workers workers(1);

@@ -11,6 +11,7 @@ namespace boneage {
 namespace {
 
 using testing::expect_close;
+using testing::expect_same;
 using testing::OwnedTensor;
 using testing::random_tensor;
 
@@ -102,6 +103,25 @@ TEST(Activation, relu_clears_negatives_and_sigmoid_stays_finite) {
     for (int64_t i = 0; i < 6; ++i) {
         const double want = 1.0 / (1.0 + std::exp(-static_cast<double>(src[i])));
         EXPECT_NEAR(dst[i], want, 3e-7 * want + 1e-38) << src[i];
+    }
+}
+
+TEST(Activation, relu_backward_passes_the_gradient_where_the_output_is_positive) {
+    for (const int threads : {1, 3}) {
+        Workers workers(threads);
+        auto y = random_tensor<bfloat16>({1, 1, 1, 50001}, 1);
+        y[0] = to_bfloat16(0.0F);
+        y[1] = to_bfloat16(std::numeric_limits<float>::quiet_NaN());
+        auto d_y = random_tensor<bfloat16>(y.shape(), 2);
+        OwnedTensor<bfloat16> want(y.shape());
+        for (int64_t i = 0; i < y.size(); ++i) {
+            want[i] = to_float(y[i]) > 0 ? d_y[i] : bfloat16{0};
+        }
+        OwnedTensor<bfloat16> got(y.shape());
+        relu_backward<bfloat16>(workers, std::as_const(d_y).tensor(), std::as_const(y).tensor(), got.tensor());
+        expect_same(got, want, "apart");
+        relu_backward<bfloat16>(workers, std::as_const(d_y).tensor(), std::as_const(y).tensor(), d_y.tensor());
+        expect_same(d_y, want, "in place");
     }
 }
 
