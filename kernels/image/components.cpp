@@ -2,6 +2,7 @@
 
 #include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
+#include "kernels/image/components_forest.h"
 
 #include <algorithm>
 #include <bit>
@@ -183,8 +184,11 @@ void check(const Image<const uint8_t, Host>& mask, Bytes<Host> scratch) {
 }  // namespace
 
 int64_t components_scratch_bytes(int64_t max_height, int64_t max_width, int64_t count) {
-    return count * (scratch_part<int32_t>(max_height + 1) + scratch_part<int64_t>(most_runs(max_height, max_width)) +
-                    scratch_part<Run>(most_runs(max_height, max_width)));
+    const int64_t runs = most_runs(max_height, max_width);
+    const int64_t host = scratch_part<int32_t>(max_height + 1) + scratch_part<int64_t>(runs) + scratch_part<Run>(runs);
+    const int64_t nodes = count * forest_nodes(max_height, max_width);
+    const int64_t device = 2 * scratch_part<int32_t>(nodes) + scratch_part<uint64_t>(count);
+    return std::max(host, device);
 }
 
 void label_components(Workers& workers, Batch<const uint8_t, Host> mask, Batch<int32_t, Host> labels,

@@ -1,6 +1,7 @@
 // Connected components of masks: labels, filled holes, and the largest component.
 //
-// Foreground is any value but 0 and is connected to all 8 neighbours; background is connected to 4.
+// Foreground is any value but 0 and is connected to all 8 neighbours; background is connected to 4. An image has less
+// than 2^31 pixels; on a device its width, for this bound, is rounded up to a multiple of 4.
 #pragma once
 
 #include "kernels/base/view.h"
@@ -19,13 +20,13 @@ struct ComponentStats {
     int64_t right = 0;
 };
 
-// Scratch that each function below needs for `count` images of up to max_height x max_width. The CPU twins work on one
-// image after another, so they need what one image does.
+// Scratch that each function below needs, on either side, for `count` images of up to max_height x max_width. The CPU
+// twins work on one image after another, so they need what one image does.
 int64_t components_scratch_bytes(int64_t max_height, int64_t max_width, int64_t count);
 
 // Labels every pixel: 0 for background, else 1 + the smallest linear index (y * width + x) in its component. So labels
 // do not depend on the order of the work, and two twins agree exactly.
-//   mask    [h, w] u8        labels  [h, w] int32, the same sizes pairwise; h * w < 2^31
+//   mask    [h, w] u8        labels  [h, w] int32, the same sizes pairwise
 void label_components(Workers& workers, Batch<const uint8_t, Host> mask, Batch<int32_t, Host> labels,
                       Bytes<Host> scratch);
 void label_components(Stream& stream, Batch<const uint8_t, Device> mask, Batch<int32_t, Device> labels,
