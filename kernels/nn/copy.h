@@ -1,4 +1,4 @@
-// Moving activations: into another type, into a channel slice, and from channels to pixels.
+// Moving activations: into another type, into a channel slice, and between channels and pixels.
 #pragma once
 
 #include "kernels/base/numeric.h"
@@ -20,6 +20,16 @@ void copy(Workers& workers, Activations<const From, Host> src, Activations<To, H
 template <class From, class To>
 void copy(Stream& stream, Activations<const From, Device> src, Activations<To, Device> dst);
 
+// dst = dst + src: where the gradients of a value's readers meet.
+//   src, dst   [n, h, w, c], same shape, both float or both bfloat16; must not overlap
+//   One float32 addition, rounded to the type. Changes the slice's channels only; allocates nothing. Twins agree
+//   exactly.
+template <class T>
+void add(Workers& workers, Activations<const T, Host> src, Activations<T, Host> dst);
+
+template <class T>
+void add(Stream& stream, Activations<const T, Device> src, Activations<T, Device> dst);
+
 // Doubles both sides: pixel (y, x) of groups[2 * i + j] becomes pixel (2 * y + i, 2 * x + j) of dst. After a 1x1
 // convolution to 4 * c channels, whose quarters are the groups, this is a 2x2 transposed convolution of stride 2.
 //   groups   four of [n, h, w, c] float or bfloat16, with one pixel stride
@@ -35,5 +45,18 @@ void depth_to_space(Workers& workers, const std::array<Activations<const T, Host
 template <class T>
 void depth_to_space(Stream& stream, const std::array<Activations<const T, Device>, 4>& groups,
                     Activations<T, Device> dst);
+
+// The way back, which is also depth_to_space's gradient: pixel (2 * y + i, 2 * x + j) of src becomes pixel (y, x) of
+// groups[2 * i + j].
+//   src      [n, 2 * h, 2 * w, c] float or bfloat16
+//   groups   four of [n, h, w, c], same type, with one pixel stride; must not overlap src
+//   Assigns; allocates nothing. Twins agree exactly.
+template <class T>
+void space_to_depth(Workers& workers, Activations<const T, Host> src,
+                    const std::array<Activations<T, Host>, 4>& groups);
+
+template <class T>
+void space_to_depth(Stream& stream, Activations<const T, Device> src,
+                    const std::array<Activations<T, Device>, 4>& groups);
 
 }  // namespace boneage

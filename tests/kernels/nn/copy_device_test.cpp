@@ -79,11 +79,11 @@ TEST(CopyDevice, an_empty_batch_copies_nothing) {
 }
 
 template <class T>
-class DepthToSpaceDeviceTest : public ::testing::Test {};
+class RegroupDeviceTest : public ::testing::Test {};
 using ElementTypes = ::testing::Types<float, bfloat16>;
-TYPED_TEST_SUITE(DepthToSpaceDeviceTest, ElementTypes);
+TYPED_TEST_SUITE(RegroupDeviceTest, ElementTypes);
 
-TYPED_TEST(DepthToSpaceDeviceTest, equals_the_cpu_twin_for_slices_of_all_kinds) {
+TYPED_TEST(RegroupDeviceTest, depth_to_space_equals_the_cpu_twin_and_space_to_depth_undoes_it) {
     Stream stream;
     Workers workers(1);
     for (const auto& [n, h, w, c] :
@@ -100,6 +100,28 @@ TYPED_TEST(DepthToSpaceDeviceTest, equals_the_cpu_twin_for_slices_of_all_kinds) 
             DeviceTensor<TypeParam> dst(stream, want.shape(), layout);
             depth_to_space<TypeParam>(stream, groups(src.const_view()), dst.view());
             expect_same(dst.download(), want, text(c, " channels, ", layout));
+            DeviceTensor<TypeParam> back(stream, values.shape(), layout);
+            space_to_depth<TypeParam>(stream, dst.const_view(), groups(back.view()));
+            expect_same(back.download(), values, text("back, ", c, " channels, ", layout));
+        }
+    }
+}
+
+TYPED_TEST(RegroupDeviceTest, add_equals_the_cpu_twin) {
+    Stream stream;
+    Workers workers(1);
+    for (const auto& shape : {std::array<int64_t, 4>{1, 1, 1, 1}, {2, 3, 5, 3}, {1, 7, 2, 16}, {1, 1, 9, 600}}) {
+        const auto values = random_tensor<TypeParam>(shape, 1);
+        const auto before = random_tensor<TypeParam>(shape, 2);
+        auto want = before;
+        add<TypeParam>(workers, values.view(), want.view());
+        for (const auto& from : kPixelLayouts) {
+            for (const auto& to : kPixelLayouts) {
+                const DeviceTensor<TypeParam> src(stream, values, from);
+                DeviceTensor<TypeParam> dst(stream, before, to);
+                add<TypeParam>(stream, src.const_view(), dst.view());
+                expect_same(dst.download(), want, text(shape[3], " channels from ", from, " to ", to));
+            }
         }
     }
 }

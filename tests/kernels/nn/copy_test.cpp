@@ -70,6 +70,50 @@ TYPED_TEST(CopyTest, depth_to_space_puts_each_group_at_its_corner) {
     }
 }
 
+TYPED_TEST(CopyTest, space_to_depth_undoes_depth_to_space_and_keeps_to_its_slice) {
+    for (const int threads : {1, 3}) {
+        Workers workers(threads);
+        for (const auto& [n, h, w, c] :
+             {std::array<int64_t, 4>{1, 1, 1, 1}, {2, 3, 5, 4}, {3, 4, 2, 8}, {1, 3, 3, 16}, {2, 2, 2, 20}}) {
+            const auto want = random_tensor<TypeParam>({n, h, w, 4 * c}, 9);
+            const auto groups = [c = c](const auto& view) {
+                return std::array{view.channels(0, c), view.channels(c, c), view.channels(2 * c, c),
+                                  view.channels(3 * c, c)};
+            };
+            auto whole = random_tensor<TypeParam>({n, 2 * h, 2 * w, c + 3}, 10);
+            depth_to_space<TypeParam>(workers, groups(want.view()), whole.view().channels(2, c));
+            OwnedTensor<TypeParam> got(want.shape());
+            space_to_depth<TypeParam>(workers, std::as_const(whole).view().channels(2, c), groups(got.view()));
+            expect_same(got, want, std::to_string(c) + " channels");
+        }
+    }
+}
+
+TYPED_TEST(CopyTest, add_adds_to_the_channels_of_its_slice_alone) {
+    for (const int threads : {1, 3}) {
+        Workers workers(threads);
+        for (const auto& [h, w, c] : {std::array<int64_t, 3>{1, 1, 1}, {5, 7, 3}, {40, 41, 24}}) {
+            const auto src = random_tensor<TypeParam>({2, h, w, c}, 1);
+            const auto before = random_tensor<TypeParam>({2, h, w, c + 5}, 2);
+            auto slice = before;
+            auto want = before;
+            auto dense = src;
+            for (int64_t p = 0; p < 2 * h * w; ++p) {
+                for (int64_t k = 0; k < c; ++k) {
+                    want[p * (c + 5) + 2 + k] =
+                        testing::as(to_float(before[p * (c + 5) + 2 + k]) + to_float(src[p * c + k]), TypeParam{});
+                }
+            }
+            add<TypeParam>(workers, src.view(), slice.view().channels(2, c));
+            expect_same(slice, want, "slice");
+            add<TypeParam>(workers, src.view(), dense.view());
+            for (int64_t i = 0; i < src.size(); ++i) {
+                ASSERT_EQ(to_float(dense[i]), 2 * to_float(src[i]));
+            }
+        }
+    }
+}
+
 TEST(Copy, rounds_to_nearest_even_and_keeps_nan_and_infinity) {
     Workers workers(2);
     const std::vector<std::pair<uint32_t, uint16_t>> cases{
