@@ -240,14 +240,11 @@ struct LinearColumns {
 
     LinearColumns(const ResizePlan& plan, int64_t src_width, int64_t left, int64_t columns) {
         for (int64_t x = 0; x < columns; ++x) {
-            const LinearTap tap = linear_column_tap(plan.path, plan.x, left + x, src_width);
-            // Reading a pair must not leave the row: the last column is the second of its pair.
-            const bool last = src_width > 1 && tap.index == src_width - 1;
-            const float fraction = last ? 1.0F : tap.fraction;
+            const LinearPair<P> pair = linear_pair<P>(plan.path, plan.x, left + x, src_width);
             const size_t i = static_cast<size_t>(x);
-            starts[i] = static_cast<int32_t>(last ? tap.index - 1 : tap.index);
-            w0[i] = Arithmetic::weight(1.0F - fraction);
-            w1[i] = Arithmetic::weight(fraction);
+            starts[i] = static_cast<int32_t>(pair.first);
+            w0[i] = pair.w0;
+            w1[i] = pair.w1;
         }
     }
 

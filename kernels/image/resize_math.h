@@ -174,4 +174,21 @@ struct LinearArithmetic<uint8_t> {
     }
 };
 
+// A destination column as its source columns `first` and first + 1 (or `first` twice, of a source one column wide) and
+// their weights. The last source column is the second of its pair, so that reading a pair never leaves the row.
+template <class P>
+struct LinearPair {
+    int64_t first;
+    typename LinearArithmetic<P>::Weight w0, w1;
+};
+
+template <class P>
+BONEAGE_HD inline LinearPair<P> linear_pair(ResizePath path, const ResizeAxis& axis, int64_t x, int64_t src_width) {
+    const LinearTap tap = linear_column_tap(path, axis, x, src_width);
+    const bool last = src_width > 1 && tap.index == src_width - 1;
+    const float fraction = last ? 1.0F : tap.fraction;
+    return {last ? tap.index - 1 : tap.index, LinearArithmetic<P>::weight(1.0F - fraction),
+            LinearArithmetic<P>::weight(fraction)};
+}
+
 }  // namespace boneage

@@ -53,6 +53,8 @@ public:
     [[nodiscard]] Batch<T, Device> device() const { return device_.view(); }
     [[nodiscard]] Batch<const T, Device> const_device() const { return device_.const_view(); }
 
+    [[nodiscard]] PaddedImage<T> download(size_t index) const { return device_.download(index); }
+
     // Fails where the two sides differ, or where the device wrote outside the images.
     void expect_twins_equal(const std::string& what) {
         for (size_t i = 0; i < images_.size(); ++i) {
