@@ -69,7 +69,8 @@ public:
     Picture morphology(const Picture& src, const MorphologyParams& params) override {
         const ImageSize size = size_of(src);
         return made(src, size, [&]<class P>(const Held<P>& in, const Held<P>& out) {
-            const int64_t bytes = morphology_scratch_bytes<P>(params, size.height, size.width, side_.parts());
+            const int64_t bytes =
+                morphology_scratch_bytes<P, typename Side::Space>(params, size.height, size.width, side_.parts());
             ::boneage::morphology<P>(side_.queue(), in.const_batch(), out.batch(), params, side_.scratch(bytes));
         });
     }

@@ -20,7 +20,7 @@ int64_t scratch_bytes(const Recipe& recipe, int64_t batch) {
     int64_t bytes = std::max({contrast_scratch_bytes<P>(batch), components_scratch_bytes(side, side, batch),
                               clahe_scratch_bytes<P>(clahe_params(recipe.clahe), batch)});
     if (const auto params = dilate_params(recipe.dilate)) {
-        bytes = std::max(bytes, morphology_scratch_bytes<uint8_t>(*params, side, side, batch));
+        bytes = std::max(bytes, morphology_scratch_bytes<uint8_t, Device>(*params, side, side, batch));
     }
     return bytes;
 }

@@ -2,6 +2,7 @@
 
 #include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
+#include "kernels/image/morphology_math.h"
 
 #include <algorithm>
 #include <cmath>
@@ -26,23 +27,6 @@ struct Min {
     static P of(P a, P b) {
         return b < a ? b : a;
     }
-};
-
-// n passes with a rect equal one pass with a larger one.
-MorphologyParams merged(MorphologyParams params) {
-    const bool single = params.width == 1 && params.height == 1;
-    if (params.shape == ElementShape::rect || single) {
-        params.shape = ElementShape::rect;
-        params.width += (params.iterations - 1) * (params.width - 1);
-        params.height += (params.iterations - 1) * (params.height - 1);
-    }
-    return params;
-}
-
-// The anchor of one pass; n merged passes of a rect move it n times.
-struct Anchor {
-    int64_t x;
-    int64_t y;
 };
 
 int levels_of(int64_t width) {
@@ -257,16 +241,11 @@ template <class Op, class P>
 void run_all(Workers& workers, const Image<const P, Host>& src, const Image<P, Host>& dst, const Image<P, Host>& spare,
              const MorphologyParams& params, P* memory) {
     const MorphologyParams pass = merged(params);
-    if (pass.shape == ElementShape::rect) {
-        const Anchor anchor{params.width / 2 * params.iterations, params.height / 2 * params.iterations};
-        run_pass<Op>(workers, src, dst, pass, anchor, memory);
-        return;
-    }
     // The last pass must write dst; passes alternate between the two targets.
     Image<const P, Host> from = src;
-    for (int64_t i = 0; i < params.iterations; ++i) {
-        const Image<P, Host>& to = (params.iterations - i) % 2 == 1 ? dst : spare;
-        run_pass<Op>(workers, from, to, pass, {pass.width / 2, pass.height / 2}, memory);
+    for (int64_t i = 0; i < pass.iterations; ++i) {
+        const Image<P, Host>& to = (pass.iterations - i) % 2 == 1 ? dst : spare;
+        run_pass<Op>(workers, from, to, pass, anchor_of(params), memory);
         from = to;
     }
 }
@@ -293,11 +272,15 @@ ElementRow element_row(const MorphologyParams& params, int64_t i) {
     return {std::max<int64_t>(c - dx, 0), std::min(c + dx + 1, params.width)};
 }
 
-template <class P>
+template <class P, class Space>
 int64_t morphology_scratch_bytes(const MorphologyParams& params, int64_t max_height, int64_t max_width, int64_t parts) {
-    const MorphologyParams pass = merged(params);
-    const int64_t image = round_up(max_height * max_width, kScratchAlignment);
-    return 2 * scratch_part<P>(image) + scratch_part<P>(parts * rows_per_part(pass) * row_room(pass, max_width));
+    if constexpr (std::is_same_v<Space, Device>) {
+        return device_plan(params).images * scratch_part<P>(parts * max_height * device_pitch<P>(max_width));
+    } else {
+        const MorphologyParams pass = merged(params);
+        const int64_t image = round_up(max_height * max_width, kScratchAlignment);
+        return 2 * scratch_part<P>(image) + scratch_part<P>(parts * rows_per_part(pass) * row_room(pass, max_width));
+    }
 }
 
 template <class P>
@@ -340,8 +323,10 @@ void morphology(Workers& workers, Batch<const P, Host> src, Batch<P, Host> dst, 
     }
 }
 
-template int64_t morphology_scratch_bytes<uint8_t>(const MorphologyParams&, int64_t, int64_t, int64_t);
-template int64_t morphology_scratch_bytes<uint16_t>(const MorphologyParams&, int64_t, int64_t, int64_t);
+template int64_t morphology_scratch_bytes<uint8_t, Host>(const MorphologyParams&, int64_t, int64_t, int64_t);
+template int64_t morphology_scratch_bytes<uint8_t, Device>(const MorphologyParams&, int64_t, int64_t, int64_t);
+template int64_t morphology_scratch_bytes<uint16_t, Host>(const MorphologyParams&, int64_t, int64_t, int64_t);
+template int64_t morphology_scratch_bytes<uint16_t, Device>(const MorphologyParams&, int64_t, int64_t, int64_t);
 template void morphology(Workers&, Batch<const uint8_t, Host>, Batch<uint8_t, Host>, const MorphologyParams&,
                          Bytes<Host>);
 template void morphology(Workers&, Batch<const uint16_t, Host>, Batch<uint16_t, Host>, const MorphologyParams&,

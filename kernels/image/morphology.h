@@ -37,9 +37,9 @@ struct ElementRow {
 };
 ElementRow element_row(const MorphologyParams& params, int64_t i);
 
-// Scratch for images of up to max_height x max_width. `parts` is the number of workers for the CPU twin, the number of
-// images for the GPU twin.
-template <class P>
+// Scratch for images of up to max_height x max_width. The twins work in different ways, so each says for itself:
+// `parts` is the number of workers on the Host, the number of images on a Device.
+template <class P, class Space = Host>
 int64_t morphology_scratch_bytes(const MorphologyParams& params, int64_t max_height, int64_t max_width, int64_t parts);
 
 // Transforms every image of a batch.
@@ -48,7 +48,7 @@ int64_t morphology_scratch_bytes(const MorphologyParams& params, int64_t max_hei
 //   Pixels outside the image do not count. The element is not mirrored.
 //   Allocates nothing; scratch from morphology_scratch_bytes(). Twins agree exactly, and both equal OpenCV byte for
 //   byte. A rect's and a cross's cost does not grow with the height and hardly with the width, an ellipse's grows with
-//   the height.
+//   the height. On a device a rect's hardly grows; a cross is as an ellipse.
 //
 //   dilate, cross 3x3:    0 0 0 0       0 1 0 0
 //                         0 1 0 0  ->   1 1 1 0

@@ -272,6 +272,13 @@ inline int __clz(int v) {
 inline int __ffs(int v) {
     return __builtin_ffs(v);
 }
+// The larger and the smaller of each half.
+inline unsigned __vmaxu2(unsigned a, unsigned b) {
+    return std::max(a & 0xffffu, b & 0xffffu) | std::max(a >> 16, b >> 16) << 16;
+}
+inline unsigned __vminu2(unsigned a, unsigned b) {
+    return std::min(a & 0xffffu, b & 0xffffu) | std::min(a >> 16, b >> 16) << 16;
+}
 inline float rsqrtf(float v) {
     return 1.0f / std::sqrt(v);
 }
