@@ -89,7 +89,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t n, cudaMemcp
         return cudaErrorInvalidValue;
     return simt::enqueue(stream, [=] {
         simt::Access access;
-        std::memmove(to, from, n);
+        if (n > 0)  // copying nothing may name no memory
+            std::memmove(to, from, n);
         return cudaSuccess;
     });
 }
