@@ -19,6 +19,7 @@ for option in "$@"; do
 done
 
 install_packages "${packages_to_build[@]}" "${packages_to_test[@]}"
+prepare_cuda
 mapfile -t options < <(build_options)
 
 passed=0

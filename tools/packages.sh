@@ -28,6 +28,19 @@ install_packages() {
     rm -f "$log"
 }
 
+# With a CUDA toolkit and cuDNN at hand, gets what else the CUDA back end is built with. Where that cannot be had, the
+# configuration says that it builds without CUDA, and why.
+prepare_cuda() {
+    local nvcc
+    nvcc=$(command -v nvcc || true)
+    [ -n "$nvcc" ] || nvcc=${CUDA_PATH:-/usr/local/cuda}/bin/nvcc
+    [ -x "$nvcc" ] || return 0
+    if ! python3 -m pip --version >/dev/null 2>&1; then
+        install_packages python3-pip || return 0
+    fi
+    tools/cudnn_frontend.sh || echo "cudnn-frontend could not be fetched; building without CUDA"
+}
+
 # build_options: CMake options that suit this machine, one a line.
 build_options() {
     if command -v ccache >/dev/null; then

@@ -10,6 +10,7 @@ out=build/quickstart
 boneage=build/release/boneage
 
 install_packages "${packages_to_build[@]}"
+prepare_cuda
 mapfile -t options < <(build_options)
 # An existing build keeps its choice about tests; a new one does without them.
 [ -f build/release/CMakeCache.txt ] || options+=(-DBONEAGE_TESTS=OFF)

@@ -63,15 +63,6 @@ std::vector<float> rounded(const std::vector<float>& values) {
     return result;
 }
 
-// oneDNN's ReLU turns NaN into 0, so a broken weight would give plausible answers instead of NaN.
-void expect_finite(const plan::Weights& weights, const std::string& name) {
-    for (const auto* values : {&weights.weight, &weights.bias}) {
-        if (!std::all_of(values->begin(), values->end(), [](float value) { return std::isfinite(value); })) {
-            throw UsageError(name + ", or what is folded into it, holds a value that is not finite");
-        }
-    }
-}
-
 // What a convolution needs once for every thread that may run it.
 struct Slot {
     memory x;
@@ -95,7 +86,7 @@ public:
     Conv(Team& team, int64_t channel_block, const plan::FusedConv& step, const plan::Operands& at,
          const plan::Weights& weights)
         : team_(team), at_(at), step_(step) {
-        expect_finite(weights, step.weights.weight);
+        plan::expect_finite(weights, step.weights.weight);
         const bool wide = !processor().computes_bf16;
         const plan::DataType x_type = wide ? plan::DataType::f32 : at.x.type;
         const plan::DataType y_type = wide ? plan::DataType::f32 : at.y.type;

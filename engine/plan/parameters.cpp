@@ -3,6 +3,9 @@
 #include "engine/net/fold_norm.h"
 #include "kernels/base/error.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace boneage::plan {
 namespace {
 
@@ -55,6 +58,14 @@ Weights load_weights(const Linear& step, const ParameterSource& source) {
 
 Weights load_weights(const TransposedConv& step, const ParameterSource& source) {
     return load(step.weights, source);
+}
+
+void expect_finite(const Weights& weights, const std::string& name) {
+    for (const auto* values : {&weights.weight, &weights.bias}) {
+        if (!std::ranges::all_of(*values, [](float value) { return std::isfinite(value); })) {
+            throw UsageError(name + ", or what is folded into it, holds a value that is not finite");
+        }
+    }
 }
 
 }  // namespace boneage::plan

@@ -24,4 +24,8 @@ Weights load_weights(const Linear& step, const ParameterSource& source);
 // [in, out, 2, 2]
 Weights load_weights(const TransposedConv& step, const ParameterSource& source);
 
+// Throws UsageError naming `name` when a value is not finite. A library's ReLU may turn NaN into 0, so that a broken
+// weight would give plausible answers instead of NaN.
+void expect_finite(const Weights& weights, const std::string& name);
+
 }  // namespace boneage::plan

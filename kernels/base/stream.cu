@@ -32,6 +32,7 @@ DeviceProperties read_properties(int ordinal) {
     device.shared_bytes_per_block = static_cast<int64_t>(raw.sharedMemPerBlockOptin);
     // Double data rate: two transfers a clock.
     device.memory_bytes_per_second = 2.0 * memory_clock_khz * 1e3 * bus_bits / 8;
+    CUDA_CHECK(cudaDriverGetVersion(&device.driver_version));
     return device;
 }
 

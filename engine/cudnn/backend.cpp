@@ -1,0 +1,256 @@
+#include "engine/cudnn/backend.h"
+
+#include "engine/cudnn/conv.h"
+#include "engine/cudnn/plan_cache.h"
+#include "kernels/base/error.h"
+#include "kernels/base/numeric.h"
+#include "kernels/nn/copy.h"
+#include "kernels/nn/linear.h"
+#include "kernels/nn/pool.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+namespace boneage::cudnn {
+namespace {
+
+// Engines are chosen for this many images, whatever the batch size: what a GPU scores at a time by default.
+constexpr int64_t kCanonicalBatch = 64;
+// How many suggestions are measured.
+constexpr int64_t kMostMeasured = 12;
+
+template <class T>
+Activations<T, Device> activations(const plan::Place& place) {
+    const plan::Shape& s = place.shape;
+    return {reinterpret_cast<T*>(place.data), s.n, s.h, s.w, s.c, place.pixel_stride};
+}
+
+// Calls body with a value of the element type that `type` names.
+template <class Body>
+void with_type(plan::DataType type, const Body& body) {
+    switch (type) {
+        case plan::DataType::f32:
+            return body(float{});
+        case plan::DataType::bf16:
+            return body(bfloat16{});
+    }
+}
+
+// A step that is one call.
+template <class Body>
+class Call final : public plan::Runnable {
+public:
+    explicit Call(Body body) : body_(std::move(body)) {}
+    void run(std::byte* /*scratch*/) override { body_(); }
+
+private:
+    Body body_;
+};
+template <class Body>
+std::unique_ptr<plan::Runnable> call(Body body) {
+    return std::make_unique<Call<Body>>(std::move(body));
+}
+
+class Conv final : public plan::Runnable {
+public:
+    Conv(const Context& context, std::shared_ptr<const Plan> plan, const plan::Operands& at,
+         Buffer<std::byte, Device> weight, Buffer<float, Device> bias)
+        : context_(context), plan_(std::move(plan)), weight_(std::move(weight)), bias_(std::move(bias)) {
+        tensors_ = {at.x.data, weight_.data(), bias_.data()};
+        if (at.residual) {
+            tensors_.push_back(at.residual->data);
+        }
+        tensors_.push_back(at.y.data);
+    }
+    [[nodiscard]] int64_t scratch_bytes() const override { return plan_->workspace_bytes(); }
+    void run(std::byte* scratch) override { plan_->run(context_, tensors_, scratch); }
+
+private:
+    const Context& context_;
+    std::shared_ptr<const Plan> plan_;
+    Buffer<std::byte, Device> weight_;
+    Buffer<float, Device> bias_;
+    std::vector<void*> tensors_;
+};
+
+class GpuBackend final : public plan::Backend {
+public:
+    GpuBackend(Stream& stream, const BackendOptions& options)
+        : stream_(stream), options_(options), context_(stream), cache_(cache_folder()) {}
+
+    [[nodiscard]] plan::Traits traits() const override { return kTraits; }
+
+    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
+        return {static_cast<std::byte*>(allocate_device(bytes)), [](std::byte* memory) { free_device(memory); }};
+    }
+    [[nodiscard]] bool host_addressable() const override { return false; }
+    void upload(std::byte* to, const void* from, int64_t bytes) override { copy_to_device(stream_, to, from, bytes); }
+    void download(void* to, const std::byte* from, int64_t bytes) override {
+        copy_to_host(stream_, to, from, bytes);
+        stream_.synchronize();
+    }
+    void synchronize() override { stream_.synchronize(); }
+
+    std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
+                                         const plan::Weights& weights) override {
+        plan::expect_finite(weights, step.weights.weight);
+        const FusedConvGraph graph = graph_of(step, at);
+        const ConvGeometry& g = graph.conv;
+        const std::vector<float> krsc = as_krsc(weights.weight, g.k, g.c, g.kernel_h);
+        Buffer<std::byte, Device> weight;
+        if (at.x.type == plan::DataType::bf16) {
+            std::vector<bfloat16> rounded(krsc.size());
+            for (size_t i = 0; i < krsc.size(); ++i) {
+                rounded[i] = to_bfloat16(krsc[i]);
+            }
+            weight = on_device(rounded);
+        } else {
+            weight = on_device(krsc);
+        }
+        expects(static_cast<int64_t>(weights.bias.size()) == g.k, "a bias for every output channel");
+        Buffer<float, Device> bias(g.k);
+        upload(reinterpret_cast<std::byte*>(bias.data()), weights.bias.data(),
+               g.k * static_cast<int64_t>(sizeof(float)));
+        stream_.synchronize();
+        return std::make_unique<Conv>(context_, plan_for(graph, arithmetic_of(at, options_.tf32)), at,
+                                      std::move(weight), std::move(bias));
+    }
+
+    std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {
+        const PoolParams params{step.kernel, step.stride, step.padding};
+        return call([this, at, params] {
+            with_type(at.x.type, [&]<class T>(T) {
+                max_pool<T>(stream_, activations<const T>(at.x), activations<T>(at.y), params);
+            });
+        });
+    }
+
+    std::unique_ptr<plan::Runnable> make(const plan::GlobalAvgPool&, const plan::Operands& at) override {
+        return call([this, at] {
+            with_type(at.x.type, [&]<class T>(T) {
+                global_average_pool<T>(stream_, activations<const T>(at.x), activations<float>(at.y));
+            });
+        });
+    }
+
+    std::unique_ptr<plan::Runnable> make(const plan::Linear& step, const plan::Operands& at,
+                                         const plan::Weights& weights) override {
+        const auto weight = std::make_shared<Buffer<std::byte, Device>>(on_device(weights.weight));
+        const auto bias = std::make_shared<Buffer<std::byte, Device>>(on_device(weights.bias));
+        return call([this, at, weight, bias, relu = step.relu] {
+            linear(stream_, activations<const float>(at.x),
+                   {reinterpret_cast<const float*>(weight->data()), at.y.shape.c, at.x.shape.c},
+                   {reinterpret_cast<const float*>(bias->data()), at.y.shape.c}, activations<float>(at.y), relu);
+        });
+    }
+
+    std::unique_ptr<plan::Runnable> make(const plan::TransposedConv&, const plan::Operands&,
+                                         const plan::Weights&) override {
+        throw ContractError("this back end's traits ask for transposed convolutions in two steps");
+    }
+
+    std::unique_ptr<plan::Runnable> make(const plan::DepthToSpace&, const plan::Operands& at) override {
+        return call([this, at] {
+            with_type(at.x.type, [&]<class T>(T) {
+                const Activations<const T, Device> x = activations<T>(at.x);
+                const int64_t c = at.y.shape.c;
+                depth_to_space<T>(stream_,
+                                  {x.channels(0, c), x.channels(c, c), x.channels(2 * c, c), x.channels(3 * c, c)},
+                                  activations<T>(at.y));
+            });
+        });
+    }
+
+    std::unique_ptr<plan::Runnable> make(const plan::Copy&, const plan::Operands& at) override {
+        return call([this, at] {
+            with_type(at.x.type, [&]<class From>(From) {
+                with_type(at.y.type, [&]<class To>(To) {
+                    copy<From, To>(stream_, activations<const From>(at.x), activations<To>(at.y));
+                });
+            });
+        });
+    }
+
+private:
+    template <class T>
+    Buffer<std::byte, Device> on_device(const std::vector<T>& values) {
+        const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
+        Buffer<std::byte, Device> memory(bytes);
+        upload(memory.data(), values.data(), bytes);
+        stream_.synchronize();
+        return memory;
+    }
+
+    // Everything that a plan depends on besides its graph.
+    [[nodiscard]] std::string circumstances() const {
+        const DeviceProperties& device = stream_.device();
+        return "cudnn " + std::to_string(library_version()) + ", driver " + std::to_string(device.driver_version) +
+               ", " + device.name + ", sm_" + std::to_string(device.compute_capability) + ", " +
+               std::to_string(device.multiprocessors) + " multiprocessors" +
+               (options_.autotune ? ", measured" : ", heuristics");
+    }
+
+    // Layers of one shape share their plan.
+    std::shared_ptr<const Plan> plan_for(const FusedConvGraph& graph, Arithmetic arithmetic) {
+        const std::string name = name_of(graph, arithmetic);
+        std::shared_ptr<const Plan>& made = plans_[name];
+        if (!made) {
+            made = std::make_shared<const Plan>(restored_or_built(graph, arithmetic, name));
+        }
+        return made;
+    }
+
+    Plan restored_or_built(const FusedConvGraph& graph, Arithmetic arithmetic, const std::string& name) {
+        const std::string key = name + ", " + circumstances();
+        if (const auto bytes = cache_.find(key)) {
+            try {
+                return Plan::restore(context_, *bytes);
+            } catch (const OutOfDeviceMemory&) {
+                throw;
+            } catch (const DeviceError&) {
+                cache_.remove(key);  // a library of the same version that no longer takes it: build anew
+            }
+        }
+        Plan plan = build(graph, arithmetic);
+        cache_.store(key, plan.serialise());
+        return plan;
+    }
+
+    Plan build(const FusedConvGraph& graph, Arithmetic arithmetic) {
+        if (graph.conv.n == kCanonicalBatch) {
+            return options_.autotune ? Plan::autotune(stream_, context_, graph, arithmetic, kMostMeasured)
+                                     : Plan::build(context_, graph, arithmetic);
+        }
+        const EngineName engine = plan_for(with_batch(graph, kCanonicalBatch), arithmetic)->engine_name();
+        const std::vector<EngineName> offered = Plan::suggestions(context_, graph, arithmetic);
+        if (std::ranges::find(offered, engine) != offered.end()) {
+            return Plan::build(context_, graph, arithmetic, engine);
+        }
+        std::fprintf(
+            stderr,
+            "boneage: cuDNN does not offer the engine of batch %lld for %s; last bits may depend on the batch\n",
+            static_cast<long long>(kCanonicalBatch), name_of(graph, arithmetic).c_str());
+        return Plan::build(context_, graph, arithmetic);
+    }
+
+    Stream& stream_;
+    BackendOptions options_;
+    Context context_;
+    PlanCache cache_;
+    std::map<std::string, std::shared_ptr<const Plan>> plans_;
+};
+
+}  // namespace
+
+std::unique_ptr<plan::Backend> make_backend(Stream& stream, const BackendOptions& options) {
+    return std::make_unique<GpuBackend>(stream, options);
+}
+
+std::string describe() {
+    const int64_t version = library_version();
+    return "cuDNN " + std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +
+           std::to_string(version % 100);
+}
+
+}  // namespace boneage::cudnn

@@ -1,0 +1,32 @@
+// Runs plans on a GPU: convolutions by cuDNN graphs, everything else by this project's kernels.
+#pragma once
+
+#include "engine/plan/backend.h"
+#include "kernels/base/stream.h"
+
+#include <memory>
+#include <string>
+
+namespace boneage::cudnn {
+
+struct BackendOptions {
+    bool tf32 = false;      // float32 plans: products of inputs rounded to 10 mantissa bits, on tensor cores
+    bool autotune = false;  // measure cuDNN's suggestions instead of trusting their order
+};
+
+// What plans must be lowered with to run here.
+inline constexpr plan::Traits kTraits{.conv_reads_slices = true,
+                                      .conv_writes_slices = true,
+                                      .residual_in_place = false,
+                                      .direct_transposed_conv = false,
+                                      .channel_block = 1};
+
+// Everything is queued on `stream`, which must outlive the back end. Built plans are kept in cache_folder(). Engines
+// are chosen for one batch size and used for all where cuDNN allows it, because the order of a sum is the engine's.
+// Throws DeviceError when cuDNN is missing or too old, or refuses the device.
+std::unique_ptr<plan::Backend> make_backend(Stream& stream, const BackendOptions& options = {});
+
+// "cuDNN 9.19.0"
+std::string describe();
+
+}  // namespace boneage::cudnn

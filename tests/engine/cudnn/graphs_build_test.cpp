@@ -1,0 +1,86 @@
+// Every cuDNN graph of the product's networks is built for several GPUs on a machine that has none. It shows that cuDNN
+// accepts the graphs and has engines for them, not that they compute the right thing: tests on a device do that.
+#include <cstdio>
+#include <gtest/gtest.h>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+
+namespace boneage::testing {
+namespace {
+
+struct Target {
+    const char* device;
+    int sm;
+    const char* arithmetic;
+};
+
+struct Builds {
+    std::map<std::string, std::string> built;    // engine by graph
+    std::map<std::string, std::string> refused;  // why by graph
+};
+
+// One process after the other, each from where the last one died.
+Builds build_all(const Target& target) {
+    constexpr int kMostProcesses = 20;
+    Builds builds;
+    size_t first = 0;
+    for (int process = 0; process < kMostProcesses; ++process) {
+        const std::string command = "LD_LIBRARY_PATH=" BONEAGE_NO_DEVICE_DRIVER ":" BONEAGE_CUDNN_LIBRARIES
+                                    " timeout 600 " BONEAGE_BUILD_PLANS " " BONEAGE_DEVICES "/" +
+                                    std::string(target.device) + ".json " + std::to_string(target.sm) + " " +
+                                    target.arithmetic + " " + std::to_string(first) + " 2>/dev/null";
+        const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+        std::string output;
+        for (int c = std::fgetc(pipe.get()); c != EOF; c = std::fgetc(pipe.get())) {
+            output.push_back(static_cast<char>(c));
+        }
+        std::istringstream lines(output);
+        std::string under_way;
+        for (std::string line; std::getline(lines, line);) {
+            std::istringstream words(line);
+            std::string verdict;
+            std::string rest;
+            if (line == "end") {
+                return builds;
+            }
+            words >> first >> verdict;
+            std::getline(words, rest);
+            ++first;
+            if (verdict == "start") {
+                under_way = rest;
+            } else {
+                (verdict == "built" ? builds.built : builds.refused)[under_way] = rest;
+                under_way.clear();
+            }
+        }
+        if (under_way.empty()) {
+            ADD_FAILURE() << "nothing was built: " << command;
+            return builds;
+        }
+        builds.refused[under_way] = " the process ended";
+    }
+    ADD_FAILURE() << "more than " << kMostProcesses << " processes ended";
+    return builds;
+}
+
+class GraphsBuild : public ::testing::TestWithParam<Target> {};
+
+TEST_P(GraphsBuild, without_a_device) {
+    const Builds builds = build_all(GetParam());
+    // ResNet34 alone has 16 different convolutions, at two sizes, with one and three channels; the U-Net has 20 more.
+    EXPECT_GT(builds.built.size(), 40U);
+    for (const auto& [name, why] : builds.refused) {
+        ADD_FAILURE() << name << ":" << why;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, GraphsBuild,
+                         ::testing::Values(Target{"a100", 80, "bf16"}, Target{"l40s", 89, "bf16"},
+                                           Target{"h200", 90, "bf16"}, Target{"h200", 90, "tf32"},
+                                           Target{"h200", 90, "f32"}),
+                         [](const auto& each) { return std::string(each.param.device) + "_" + each.param.arithmetic; });
+
+}  // namespace
+}  // namespace boneage::testing

@@ -1,0 +1,93 @@
+#include "engine/cudnn/plan_cache.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <gtest/gtest.h>
+#include <sstream>
+#include <unistd.h>
+
+namespace boneage::cudnn {
+namespace {
+
+class PlanCacheTest : public ::testing::Test {
+protected:
+    PlanCacheTest()
+        : folder_(std::filesystem::temp_directory_path() / ("boneage-cache-" + std::to_string(::getpid()))),
+          cache_(folder_ / "made" / "when-needed") {}
+    ~PlanCacheTest() override {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder_, ignored);
+    }
+
+    [[nodiscard]] std::filesystem::path only_file() const {
+        std::vector<std::filesystem::path> files;
+        for (const auto& entry : std::filesystem::directory_iterator(folder_ / "made" / "when-needed")) {
+            files.push_back(entry.path());
+        }
+        EXPECT_EQ(files.size(), 1U) << "nothing is left aside";
+        return files.at(0);
+    }
+
+    std::filesystem::path folder_;
+    PlanCache cache_;
+};
+
+const std::vector<uint8_t> kPlan{1, 2, 3, 0, 255, 10, 7};
+
+TEST_F(PlanCacheTest, gives_back_what_was_stored_under_the_same_key_only) {
+    EXPECT_FALSE(cache_.find("a"));
+    cache_.store("a", kPlan);
+    EXPECT_EQ(cache_.find("a"), kPlan);
+    EXPECT_FALSE(cache_.find("b"));
+    cache_.store("a", {9});
+    EXPECT_EQ(cache_.find("a"), std::vector<uint8_t>{9});
+    cache_.remove("a");
+    EXPECT_FALSE(cache_.find("a"));
+}
+
+TEST_F(PlanCacheTest, never_uses_a_file_that_was_cut_or_damaged) {
+    cache_.store("key", kPlan);
+    const std::filesystem::path file = only_file();
+    std::ostringstream contents;
+    contents << std::ifstream(file, std::ios::binary).rdbuf();
+    const std::string whole = contents.str();
+    for (size_t length = 0; length < whole.size(); ++length) {
+        std::ofstream(file, std::ios::binary) << whole.substr(0, length);
+        EXPECT_FALSE(cache_.find("key")) << "cut to " << length;
+    }
+    for (size_t i = 0; i < whole.size(); ++i) {
+        std::string damaged = whole;
+        damaged[i] = static_cast<char>(damaged[i] ^ 0x41);
+        std::ofstream(file, std::ios::binary) << damaged;
+        EXPECT_FALSE(cache_.find("key")) << "byte " << i;
+    }
+    std::ofstream(file, std::ios::binary) << whole;
+    EXPECT_EQ(cache_.find("key"), kPlan);
+}
+
+TEST_F(PlanCacheTest, does_without_a_folder_and_without_being_allowed_to_write) {
+    const PlanCache none("");
+    none.store("a", kPlan);
+    EXPECT_FALSE(none.find("a"));
+    const PlanCache forbidden("/proc/boneage");
+    forbidden.store("a", kPlan);
+    EXPECT_FALSE(forbidden.find("a"));
+}
+
+TEST(CacheFolder, is_the_programs_own_then_the_desktops_then_the_homes) {
+    ::setenv("HOME", "/home/somebody", 1);
+    ::unsetenv("XDG_CACHE_HOME");
+    ::unsetenv("BONEAGE_CACHE");
+    EXPECT_EQ(cache_folder(), "/home/somebody/.cache/boneage");
+    ::setenv("XDG_CACHE_HOME", "/cache", 1);
+    EXPECT_EQ(cache_folder(), "/cache/boneage");
+    ::setenv("BONEAGE_CACHE", "/own", 1);
+    EXPECT_EQ(cache_folder(), "/own");
+    ::unsetenv("BONEAGE_CACHE");
+    ::unsetenv("XDG_CACHE_HOME");
+    ::unsetenv("HOME");
+    EXPECT_TRUE(cache_folder().empty());
+}
+
+}  // namespace
+}  // namespace boneage::cudnn
