@@ -259,6 +259,7 @@ void score_on_device(pipeline::DevicePipeline& pipeline, std::span<const Input> 
                      std::span<const std::string> folders, int decoders, RowOrder& order) {
     Loads loads(pipeline, decoders);
     std::vector<std::jthread> threads;
+    threads.reserve(static_cast<size_t>(decoders));
     for (int i = 0; i < decoders; ++i) {
         threads.emplace_back([&] { decode(inputs, loads, order); });
     }

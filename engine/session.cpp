@@ -13,6 +13,7 @@
 #include <chrono>
 #include <span>
 #include <thread>
+#include <utility>
 
 namespace boneage::session {
 namespace {
@@ -42,8 +43,8 @@ pipeline::Recipe recipe_of(const io::ModelFile& model, const std::string& path) 
 }  // namespace
 
 struct Session::State {
-    explicit State(const Options& options_)
-        : options(options_), weights(options.weights), weights_recipe(recipe_of(weights, options.weights)) {
+    explicit State(Options options_)
+        : options(std::move(options_)), weights(options.weights), weights_recipe(recipe_of(weights, options.weights)) {
         models.recipe = weights_recipe;
         models.age_network = {
             architecture_of<net::ResNet34Spec>(weights, options.weights, "--weights takes a resnet34"),
@@ -181,6 +182,7 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
     RowOrder order(inputs.size(), batch, batch * static_cast<size_t>(workers) * 8, sink, stop);
     {
         std::vector<std::jthread> threads_of_workers;
+        threads_of_workers.reserve(static_cast<size_t>(workers));
         for (int i = 0; i < workers; ++i) {
             threads_of_workers.emplace_back([&] { work(state_->models, options, threads, inputs, folders, order); });
         }

@@ -65,8 +65,9 @@ std::vector<std::string> warnings(const session::Facts& facts, const ScoreOption
         lines.push_back("WARNING: " + weights + " is untrained: the ages mean nothing");
     }
     if (!facts.segmenter_trained) {
-        lines.push_back(options.segmenter == kNone ? "no segmenter: the whole image counts as hand"
-                                                   : "no segmenter was given or found: the whole image counts as hand");
+        lines.emplace_back(options.segmenter == kNone
+                               ? "no segmenter: the whole image counts as hand"
+                               : "no segmenter was given or found: the whole image counts as hand");
     } else if (!*facts.segmenter_trained) {
         lines.emplace_back("WARNING: the segmenter is untrained: its masks mean nothing");
     }

@@ -31,7 +31,7 @@ std::string version_text() {
     std::string text = "boneage " BONEAGE_VERSION "\n";
     text += "compiler  " + compiler() + "\n";
     text += "build     " + build() + "\n";
-    text += std::string("CUDA      ") + (BONEAGE_HAS_CUDA ? "kernels built; networks on the CPU" : "not built") + "\n";
+    text += std::string("CUDA      ") + (BONEAGE_HAS_CUDA ? "built; networks by cuDNN" : "not built") + "\n";
     text += "networks  " + onednn::describe(plan::Precision::f32);
     return text;
 }
