@@ -1,7 +1,8 @@
 # Sourced by the scripts beside it: installs what is missing of a list of Debian packages.
 # Asks nothing when all are there, so a second run costs a fraction of a second.
 
-packages_to_build=(build-essential cmake ninja-build libdnnl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libdeflate-dev libpng-dev
+# ocl-icd-opencl-dev: libdnnl-dev's CMake package asks for OpenCL, which the package only recommends.
+packages_to_build=(build-essential cmake ninja-build libdnnl-dev ocl-icd-opencl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libdeflate-dev libpng-dev
     libjpeg62-turbo-dev libstb-dev)
 packages_to_test=(libgtest-dev libbenchmark-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev python3 clang-format)
 
