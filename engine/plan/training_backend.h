@@ -1,0 +1,60 @@
+// What runs a training plan: memory of some kind, and a factory of runnable steps over it.
+#pragma once
+
+#include "engine/plan/backend.h"
+#include "engine/plan/training_plan.h"
+#include "kernels/nn/adam.h"
+
+namespace boneage::plan {
+
+// Where everything of one plan lies, in the back end's memory.
+struct TrainingMemory {
+    const TrainingPlan& plan;
+    std::byte* arena = nullptr;
+    float* parameters = nullptr;  // [plan.parameter_floats]
+    float* gradients = nullptr;   // [plan.parameter_floats]
+    float* statistics = nullptr;  // [plan.statistic_floats]
+
+    [[nodiscard]] Place place(ValueId id) const {
+        const Value& v = plan.values[static_cast<size_t>(id)];
+        return {buffer(v.buffer) + v.channel_offset * size_of(v.type), v.shape, v.type, v.pixel_stride};
+    }
+    [[nodiscard]] std::byte* buffer(BufferId id) const { return arena + plan.buffers[static_cast<size_t>(id)].offset; }
+    [[nodiscard]] const net::Parameter& parameter(ParameterId id) const { return place_of(id).parameter; }
+    [[nodiscard]] float* parameter_data(ParameterId id) const { return parameters + place_of(id).offset; }
+    [[nodiscard]] float* gradient_data(ParameterId id) const { return gradients + place_of(id).offset; }
+
+private:
+    [[nodiscard]] const ParameterPlace& place_of(ParameterId id) const {
+        return plan.parameters[static_cast<size_t>(id)];
+    }
+};
+
+// One step of Adam over flat buffers in the back end's memory.
+struct AdamBuffers {
+    AdamState* state = nullptr;
+    float* parameters = nullptr;
+    const float* gradients = nullptr;
+    float* first_moment = nullptr;
+    float* second_moment = nullptr;
+    int64_t size = 0;
+};
+
+// Everything expensive happens in make(): running allocates nothing. What `memory` points to must stay where it is as
+// long as the runnable lives. A back end must outlive what it made, and serves one thread at a time.
+class TrainingBackend {
+public:
+    virtual ~TrainingBackend() = default;
+    [[nodiscard]] virtual TrainingTraits traits() const = 0;
+
+    [[nodiscard]] virtual Memory allocate(int64_t bytes) = 0;
+    [[nodiscard]] virtual bool host_addressable() const = 0;
+    virtual void upload(std::byte* to, const void* from, int64_t bytes) = 0;
+    virtual void download(void* to, const std::byte* from, int64_t bytes) = 0;
+    virtual void synchronize() = 0;
+
+    [[nodiscard]] virtual std::unique_ptr<Runnable> make(const TrainingStep& step, const TrainingMemory& memory) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AdamBuffers& adam) = 0;
+};
+
+}  // namespace boneage::plan

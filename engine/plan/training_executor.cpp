@@ -1,0 +1,250 @@
+#include "engine/plan/training_executor.h"
+
+#include "kernels/base/error.h"
+#include "kernels/base/numeric.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace boneage::plan {
+namespace {
+
+template <class Places>
+auto find_parameter(const Places& places, std::string_view name) {
+    const auto found = std::ranges::find_if(places, [&](const auto& place) { return place.parameter.name == name; });
+    return found == places.end() ? nullptr : &*found;
+}
+
+float float_at(const std::byte* data, int64_t offset, DataType type) {
+    switch (type) {
+        case DataType::f32:
+            return reinterpret_cast<const float*>(data)[offset];
+        case DataType::bf16:
+            return to_float(reinterpret_cast<const bfloat16*>(data)[offset]);
+    }
+    throw ContractError("a value of no known type");
+}
+
+}  // namespace
+
+const char* name_of(State state) {
+    switch (state) {
+        case State::parameters:
+            return "parameters";
+        case State::first_moment:
+            return "first_moment";
+        case State::second_moment:
+            return "second_moment";
+        case State::statistics:
+            return "statistics";
+    }
+    return "";
+}
+
+TrainingExecutor::TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters)
+    : plan_(std::move(plan)), backend_(backend), arena_(backend.allocate(plan_.arena_bytes)), memory_{plan_} {
+    expects(plan_.options.traits == backend.traits(), "the plan was lowered for another back end");
+    for (const State state : kStates) {
+        states_[static_cast<size_t>(state)] =
+            allocate_zeros(state == State::statistics ? plan_.statistic_floats : plan_.parameter_floats);
+    }
+    gradients_ = allocate_zeros(plan_.parameter_floats);
+    memory_.arena = arena_.get();
+    memory_.parameters = flat(State::parameters).data();
+    memory_.gradients = gradients_.data();
+    memory_.statistics = flat(State::statistics).data();
+    load(parameters);
+
+    for (const PlannedTrainingStep& planned : plan_.steps) {
+        runnables_.push_back(backend_.make(planned.step, memory_));
+        scratch_bytes_ = std::max(scratch_bytes_, runnables_.back()->scratch_bytes());
+    }
+    scratch_ = backend_.allocate(scratch_bytes_);
+    adam_state_ = backend_.allocate(static_cast<int64_t>(sizeof(AdamState)));
+    adam_step_ = backend_.make(AdamBuffers{reinterpret_cast<AdamState*>(adam_state_.get()), memory_.parameters,
+                                           gradients_.data(), flat(State::first_moment).data(),
+                                           flat(State::second_moment).data(), plan_.parameter_floats});
+    set_step(0);
+    if (!backend_.host_addressable()) {
+        for (const ValueId id : plan_.inputs) {
+            staging_[id].resize(static_cast<size_t>(memory_.place(id).shape.size()));
+        }
+    }
+}
+
+TrainingExecutor::Flat TrainingExecutor::allocate_zeros(int64_t floats) {
+    Flat flat{backend_.allocate(floats * size_of(DataType::f32)), floats};
+    const std::vector<float> zeros(static_cast<size_t>(floats));
+    backend_.upload(flat.memory.get(), zeros.data(), floats * size_of(DataType::f32));
+    backend_.synchronize();
+    return flat;
+}
+
+void TrainingExecutor::load(const ParameterSource& parameters) {
+    const auto take = [&](const net::Parameter& parameter) {
+        std::vector<float> values = parameters(parameter.name);
+        expects(static_cast<int64_t>(values.size()) == parameter.size(), "a parameter has the size of its shape");
+        return values;
+    };
+    std::vector<float> all(static_cast<size_t>(plan_.parameter_floats));
+    for (const ParameterPlace& place : plan_.parameters) {
+        to_place(place, take(place.parameter).data(), all.data() + place.offset);
+    }
+    set_state(State::parameters, all);
+    std::vector<float> statistics(static_cast<size_t>(plan_.statistic_floats));
+    for (const StatisticPlace& place : plan_.statistics) {
+        std::ranges::copy(take(place.parameter), statistics.begin() + place.offset);
+    }
+    set_state(State::statistics, statistics);
+    for (const std::string& name : plan_.counters) {
+        counters_[name] = static_cast<int64_t>(parameters(name).at(0));
+    }
+}
+
+ValueId TrainingExecutor::input_called(std::string_view name) const {
+    const auto found = std::ranges::find_if(
+        plan_.inputs, [&](ValueId id) { return plan_.values[static_cast<size_t>(id)].name == name; });
+    if (found == plan_.inputs.end()) {
+        throw UsageError("training " + plan_.net + " takes no input called \"" + std::string(name) + "\"");
+    }
+    return *found;
+}
+
+std::span<float> TrainingExecutor::input(std::string_view name) {
+    const ValueId id = input_called(name);
+    const Place at = memory_.place(id);
+    const auto staged = staging_.find(id);
+    float* data = staged != staging_.end() ? staged->second.data() : reinterpret_cast<float*>(at.data);
+    return {data, static_cast<size_t>(at.shape.size())};
+}
+
+Place TrainingExecutor::place(std::string_view input_name) const {
+    return memory_.place(input_called(input_name));
+}
+
+void TrainingExecutor::enqueue() {
+    for (const auto& runnable : runnables_) {
+        runnable->run(scratch_.get());
+    }
+}
+
+void TrainingExecutor::run() {
+    for (const auto& [id, values] : staging_) {
+        backend_.upload(memory_.place(id).data, values.data(),
+                        static_cast<int64_t>(values.size()) * size_of(DataType::f32));
+    }
+    enqueue();
+    backend_.synchronize();
+}
+
+void TrainingExecutor::optimise(const AdamParams& params) {
+    adam_.params = params;
+    backend_.upload(adam_state_.get(), &adam_.params, static_cast<int64_t>(sizeof(AdamParams)));
+    adam_step_->run(nullptr);
+    backend_.synchronize();
+    ++adam_.step;
+}
+
+int64_t TrainingExecutor::step() const {
+    return adam_.step;
+}
+
+void TrainingExecutor::set_step(int64_t step) {
+    adam_.step = step;
+    backend_.upload(adam_state_.get(), &adam_, static_cast<int64_t>(sizeof(AdamState)));
+    backend_.synchronize();
+}
+
+std::vector<float> TrainingExecutor::download(const float* from, int64_t floats) const {
+    std::vector<float> values(static_cast<size_t>(floats));
+    backend_.download(values.data(), reinterpret_cast<const std::byte*>(from), floats * size_of(DataType::f32));
+    return values;
+}
+
+SegmentationLoss TrainingExecutor::loss() const {
+    SegmentationLoss loss{};
+    const auto bytes = plan_.options.loss == Loss::segmentation ? sizeof(SegmentationLoss) : sizeof(float);
+    backend_.download(&loss, memory_.buffer(plan_.loss), static_cast<int64_t>(bytes));
+    return loss;
+}
+
+std::vector<float> TrainingExecutor::read_value(ValueId id) const {
+    const Place at = memory_.place(id);
+    const Shape& s = at.shape;
+    const int64_t bytes = (at.offset(s.n - 1, s.h - 1, s.w - 1, s.c - 1) + 1) * size_of(at.type);
+    // Floats, so that the bytes are aligned for either type.
+    std::vector<float> raw(static_cast<size_t>(ceil_div(bytes, size_of(DataType::f32))));
+    backend_.download(raw.data(), at.data, bytes);
+    std::vector<float> values;
+    values.reserve(static_cast<size_t>(s.size()));
+    for (int64_t pixel = 0; pixel < s.pixels(); ++pixel) {
+        for (int64_t c = 0; c < s.c; ++c) {
+            values.push_back(
+                float_at(reinterpret_cast<const std::byte*>(raw.data()), pixel * at.pixel_stride + c, at.type));
+        }
+    }
+    return values;
+}
+
+std::vector<float> TrainingExecutor::output() const {
+    return read_value(plan_.output);
+}
+
+std::vector<float> TrainingExecutor::read(std::string_view kept_value) const {
+    for (const ValueId id : plan_.kept) {
+        if (plan_.values[static_cast<size_t>(id)].name == kept_value) {
+            return read_value(id);
+        }
+    }
+    throw UsageError("training " + plan_.net + " keeps no value called \"" + std::string(kept_value) + "\"");
+}
+
+std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
+    if (const auto* place = find_parameter(plan_.parameters, name)) {
+        const std::vector<float> ours = download(memory_.parameters + place->offset, place->parameter.size());
+        std::vector<float> theirs(ours.size());
+        from_place(*place, ours.data(), theirs.data());
+        return theirs;
+    }
+    if (const auto* place = find_parameter(plan_.statistics, name)) {
+        return download(memory_.statistics + place->offset, place->parameter.size());
+    }
+    const auto counter = counters_.find(name);
+    if (counter == counters_.end()) {
+        throw UsageError(plan_.net + " has no parameter called \"" + std::string(name) + "\"");
+    }
+    return {static_cast<float>(counter->second + adam_.step)};
+}
+
+std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
+    const auto* place = find_parameter(plan_.parameters, name);
+    if (place == nullptr) {
+        throw UsageError(plan_.net + " has no trainable parameter called \"" + std::string(name) + "\"");
+    }
+    const std::vector<float> ours = download(memory_.gradients + place->offset, place->parameter.size());
+    std::vector<float> theirs(ours.size());
+    from_place(*place, ours.data(), theirs.data());
+    return theirs;
+}
+
+std::vector<float> TrainingExecutor::state(State state) const {
+    return download(flat(state).data(), flat(state).floats);
+}
+
+void TrainingExecutor::set_state(State state, std::span<const float> values) {
+    if (static_cast<int64_t>(values.size()) != flat(state).floats) {
+        throw UsageError("the " + std::string(name_of(state)) + " of another network cannot be taken over");
+    }
+    backend_.upload(flat(state).memory.get(), values.data(), flat(state).floats * size_of(DataType::f32));
+    backend_.synchronize();
+}
+
+int64_t TrainingExecutor::memory_bytes() const {
+    int64_t floats = gradients_.floats;
+    for (const Flat& state : states_) {
+        floats += state.floats;
+    }
+    return plan_.arena_bytes + scratch_bytes_ + floats * size_of(DataType::f32);
+}
+
+}  // namespace boneage::plan

@@ -1,0 +1,56 @@
+#include "engine/plan/training_plan.h"
+
+#include <algorithm>
+
+namespace boneage::plan {
+namespace {
+
+// Calls visit(place in PyTorch's layout, place in ours) for every element.
+template <class Visit>
+void for_elements(const ParameterPlace& place, const Visit& visit) {
+    const std::vector<int64_t>& shape = place.parameter.shape;
+    switch (place.layout) {
+        case ParameterLayout::plain:
+            for (int64_t i = 0; i < place.parameter.size(); ++i) {
+                visit(i, i);
+            }
+            return;
+        case ParameterLayout::krsc: {
+            const int64_t out = shape[0];
+            const int64_t in = shape[1];
+            const int64_t square = shape[2] * shape[3];
+            for (int64_t o = 0; o < out; ++o) {
+                for (int64_t c = 0; c < in; ++c) {
+                    for (int64_t rs = 0; rs < square; ++rs) {
+                        visit((o * in + c) * square + rs, (o * square + rs) * in + c);
+                    }
+                }
+            }
+            return;
+        }
+        case ParameterLayout::pointwise: {
+            const int64_t in = shape[0];
+            const int64_t out = shape[1];
+            for (int64_t c = 0; c < in; ++c) {
+                for (int64_t o = 0; o < out; ++o) {
+                    for (int64_t ab = 0; ab < 4; ++ab) {
+                        visit((c * out + o) * 4 + ab, (ab * out + o) * in + c);
+                    }
+                }
+            }
+            return;
+        }
+    }
+}
+
+}  // namespace
+
+void to_place(const ParameterPlace& place, const float* from, float* to) {
+    for_elements(place, [&](int64_t theirs, int64_t ours) { to[ours] = from[theirs]; });
+}
+
+void from_place(const ParameterPlace& place, const float* from, float* to) {
+    for_elements(place, [&](int64_t theirs, int64_t ours) { to[theirs] = from[ours]; });
+}
+
+}  // namespace boneage::plan
