@@ -102,6 +102,20 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     }
 }
 
+void AtomicFile::overwrite(int64_t offset, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t written = ::pwrite(descriptor_, bytes.data(), bytes.size(), offset);
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0) {
+            fail("written");
+        }
+        bytes = bytes.subspan(static_cast<size_t>(written));
+        offset += written;
+    }
+}
+
 void AtomicFile::commit() {
     if (::fsync(descriptor_) != 0) {
         fail("synced");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -35,6 +36,8 @@ public:
     AtomicFile& operator=(const AtomicFile&) = delete;
 
     void write(std::span<const std::byte> bytes);
+    // Replaces bytes that were written already; what write() adds still goes to the end.
+    void overwrite(int64_t offset, std::span<const std::byte> bytes);
     void commit();
 
 private:

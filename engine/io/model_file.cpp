@@ -98,7 +98,8 @@ void check_tensors(const SafetensorsFile& file, const net::Graph& graph) {
         } else if (tensor->shape != parameter.shape) {
             mismatched.push_back(parameter.name + " (" + shape_text(tensor->shape) + " instead of " +
                                  shape_text(parameter.shape) + ")");
-        } else if ((tensor->type == StoredType::i64) != (parameter.kind == net::ParameterKind::batches_tracked)) {
+        } else if (parameter.kind == net::ParameterKind::batches_tracked ? tensor->type != StoredType::i64
+                                                                         : !is_floating(tensor->type)) {
             mismatched.push_back(parameter.name + " (type " + text(tensor->type) + ")");
         }
     }
@@ -226,7 +227,7 @@ plan::ParameterSource ModelFile::parameters() const {
 }
 
 void write_model(const std::string& path, const ModelCard& card, const plan::ParameterSource& source, StoredType type) {
-    expects(type != StoredType::i64, "weights are floating-point numbers");
+    expects(is_floating(type), "weights are floating-point numbers");
     const std::vector<net::Parameter> parameters = net::parameters(graph_of(card.architecture));
     std::vector<std::vector<std::byte>> storage;
     std::vector<StoredTensor> tensors;

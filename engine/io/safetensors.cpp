@@ -1,6 +1,5 @@
 #include "engine/io/safetensors.h"
 
-#include "engine/io/file.h"
 #include "kernels/base/error.h"
 #include "kernels/base/numeric.h"
 #include "kernels/base/view.h"
@@ -34,13 +33,14 @@ std::string in_quotes(const std::string& name) {
 }
 
 StoredType type_named(const std::string& path, const std::string& tensor, const std::string& name) {
-    for (const StoredType type : {StoredType::f32, StoredType::f16, StoredType::bf16, StoredType::i64}) {
+    for (const StoredType type :
+         {StoredType::f32, StoredType::f16, StoredType::bf16, StoredType::i64, StoredType::u8}) {
         if (name == text(type)) {
             return type;
         }
     }
-    refuse(path,
-           "tensor " + in_quotes(tensor) + " has type " + in_quotes(name) + "; F32, F16, BF16 and I64 are supported");
+    refuse(path, "tensor " + in_quotes(tensor) + " has type " + in_quotes(name) +
+                     "; F32, F16, BF16, I64 and U8 are supported");
 }
 
 // Parses the header, refusing what nlohmann would silently merge: two entries of one name.
@@ -123,6 +123,40 @@ StoredTensor read_entry(const std::string& path, const std::string& name, const 
     tensor.bytes = data.subspan(static_cast<size_t>(begin), static_cast<size_t>(bytes));
     return tensor;
 }
+
+// The header of a file that is being written.
+class HeaderText {
+public:
+    explicit HeaderText(const Metadata& metadata) {
+        if (!metadata.empty()) {
+            json_["__metadata__"] = metadata;
+        }
+    }
+    void add(const std::string& name, StoredType type, const std::vector<int64_t>& shape, int64_t begin, int64_t end) {
+        int64_t bytes = size_of(type);
+        for (const int64_t side : shape) {
+            bytes *= side;
+        }
+        expects(bytes == end - begin, "a tensor's bytes must match its shape");
+        expects(!json_.contains(name), "tensor names must be unique");
+        json_[name] = {{"dtype", text(type)}, {"shape", shape}, {"data_offsets", {begin, end}}};
+    }
+    // Length and JSON, at least `room` bytes. Spaces are allowed after the JSON; they put the data where vector loads
+    // and page maps like it.
+    [[nodiscard]] std::string padded(int64_t room) const {
+        const std::string json_text = json_.dump();
+        const int64_t bytes =
+            std::max(room, round_up(kLengthBytes + static_cast<int64_t>(json_text.size()), kDataAlignment));
+        const auto length = static_cast<uint64_t>(bytes - kLengthBytes);
+        std::string all(reinterpret_cast<const char*>(&length), sizeof(length));
+        all += json_text;
+        all.resize(static_cast<size_t>(bytes), ' ');
+        return all;
+    }
+
+private:
+    nlohmann::ordered_json json_ = nlohmann::ordered_json::object();
+};
 
 }  // namespace
 
@@ -217,37 +251,48 @@ const StoredTensor* SafetensorsFile::find(std::string_view name) const {
 }
 
 void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata) {
-    nlohmann::ordered_json header = nlohmann::ordered_json::object();
-    if (!metadata.empty()) {
-        header["__metadata__"] = metadata;
-    }
-    size_t offset = 0;
+    HeaderText header(metadata);
+    int64_t offset = 0;
     for (const StoredTensor& tensor : tensors) {
-        int64_t bytes = size_of(tensor.type);
-        for (const int64_t side : tensor.shape) {
-            bytes *= side;
-        }
-        expects(bytes == static_cast<int64_t>(tensor.bytes.size()), "a tensor's bytes must match its shape");
-        expects(!header.contains(tensor.name), "tensor names must be unique");
-        header[tensor.name] = {{"dtype", text(tensor.type)},
-                               {"shape", tensor.shape},
-                               {"data_offsets", {offset, offset + tensor.bytes.size()}}};
-        offset += tensor.bytes.size();
+        const auto bytes = static_cast<int64_t>(tensor.bytes.size());
+        header.add(tensor.name, tensor.type, tensor.shape, offset, offset + bytes);
+        offset += bytes;
     }
-    std::string text_bytes = header.dump();
-    // Spaces are allowed after the JSON; they put the data where vector loads and page maps like it.
-    text_bytes.resize(
-        static_cast<size_t>(round_up(kLengthBytes + static_cast<int64_t>(text_bytes.size()), kDataAlignment) -
-                            kLengthBytes),
-        ' ');
-    const uint64_t length = text_bytes.size();
+    const std::string text_bytes = header.padded(0);
     AtomicFile file(path);
-    file.write(std::as_bytes(std::span(&length, 1)));
     file.write(std::as_bytes(std::span(text_bytes)));
     for (const StoredTensor& tensor : tensors) {
         file.write(tensor.bytes);
     }
     file.commit();
+}
+
+SafetensorsWriter::SafetensorsWriter(std::string path, int64_t header_room)
+    : file_(std::move(path)), header_room_(round_up(header_room, kDataAlignment)) {
+    const std::vector<std::byte> room(static_cast<size_t>(header_room_));
+    file_.write(room);
+}
+
+void SafetensorsWriter::append(std::span<const std::byte> bytes) {
+    file_.write(bytes);
+    end_ += static_cast<int64_t>(bytes.size());
+}
+
+void SafetensorsWriter::end_tensor(const std::string& name, StoredType type, std::vector<int64_t> shape) {
+    entries_.push_back({name, type, std::move(shape), begin_, end_});
+    begin_ = end_;
+}
+
+void SafetensorsWriter::commit(const Metadata& metadata) {
+    expects(begin_ == end_, "bytes after the last tensor");
+    HeaderText header(metadata);
+    for (const Entry& entry : entries_) {
+        header.add(entry.name, entry.type, entry.shape, entry.begin, entry.end);
+    }
+    const std::string text_bytes = header.padded(header_room_);
+    expects(static_cast<int64_t>(text_bytes.size()) == header_room_, "the header must fit into its room");
+    file_.overwrite(0, std::as_bytes(std::span(text_bytes)));
+    file_.commit();
 }
 
 }  // namespace boneage::io

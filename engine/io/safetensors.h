@@ -6,6 +6,7 @@
 //   the rest  tensor data; offsets count from its first byte, and together they cover it without gap or overlap
 #pragma once
 
+#include "engine/io/file.h"
 #include "engine/io/stored_numbers.h"
 
 #include <cstddef>
@@ -62,5 +63,33 @@ private:
 // synced and renamed over it, so `path` holds the old file or the whole new one whatever happens. Throws Error naming
 // the path and the reason when that fails.
 void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata);
+
+// The same for data that is not in memory as a whole: tensors whose sizes are known only once their data has gone by.
+// The first one is aligned to 64 bytes, the others follow without gap. Without commit() nothing is left behind.
+class SafetensorsWriter {
+public:
+    // `header_room` bytes at the front are kept for the header: tensors, metadata and the format's own 8 bytes.
+    SafetensorsWriter(std::string path, int64_t header_room);
+
+    void append(std::span<const std::byte> bytes);
+    // What was appended since the tensor before it is this one.
+    void end_tensor(const std::string& name, StoredType type, std::vector<int64_t> shape);
+    // All appended bytes belong to a tensor, and the header fits into its room.
+    void commit(const Metadata& metadata);
+
+private:
+    AtomicFile file_;
+    int64_t header_room_;
+    int64_t begin_ = 0;  // of the tensor being appended
+    int64_t end_ = 0;
+    struct Entry {
+        std::string name;
+        StoredType type;
+        std::vector<int64_t> shape;
+        int64_t begin;
+        int64_t end;
+    };
+    std::vector<Entry> entries_;
+};
 
 }  // namespace boneage::io

@@ -45,6 +45,8 @@ const char* text(StoredType type) {
             return "BF16";
         case StoredType::i64:
             return "I64";
+        case StoredType::u8:
+            return "U8";
     }
     throw ContractError("a stored type without a name");
 }
@@ -58,8 +60,14 @@ int64_t size_of(StoredType type) {
             return 2;
         case StoredType::i64:
             return 8;
+        case StoredType::u8:
+            return 1;
     }
     throw ContractError("a stored type without a size");
+}
+
+bool is_floating(StoredType type) {
+    return type == StoredType::f32 || type == StoredType::f16 || type == StoredType::bf16;
 }
 
 float half_to_float(uint16_t bits) {
@@ -102,6 +110,8 @@ std::vector<float> to_float32(StoredType type, std::span<const std::byte> bytes)
             return read_as<uint16_t>(bytes, [](uint16_t bits) { return to_float(bfloat16{bits}); });
         case StoredType::i64:
             return read_as<int64_t>(bytes, [](int64_t value) { return static_cast<float>(value); });
+        case StoredType::u8:
+            return read_as<uint8_t>(bytes, [](uint8_t value) { return static_cast<float>(value); });
     }
     throw ContractError("a stored type that cannot be read");
 }
@@ -116,6 +126,8 @@ std::vector<std::byte> from_float32(StoredType type, std::span<const float> valu
             return write_as<uint16_t>(values, [](float value) { return to_bfloat16(value).bits; });
         case StoredType::i64:
             return write_as<int64_t>(values, [](float value) { return static_cast<int64_t>(value); });
+        case StoredType::u8:
+            return write_as<uint8_t>(values, [](float value) { return static_cast<uint8_t>(value); });
     }
     throw ContractError("a stored type that cannot be written");
 }

@@ -3,7 +3,6 @@
 #include "kernels/base/error.h"
 
 #include <chrono>
-#include <utility>
 
 namespace boneage::pipeline {
 namespace {
@@ -21,123 +20,25 @@ private:
 }  // namespace
 
 Pipeline::Pipeline(const Models& models, plan::Backend& backend, const PipelineOptions& options)
-    : recipe_(models.recipe),
-      workers_(options.threads),
-      age_network_(models.age_network, models.recipe, backend, options.precision, options.batch) {
-    validate(recipe_);
-    if (models.segmenter) {
-        segmenter_.emplace(*models.segmenter, recipe_.segment, backend, options.precision);
-    }
-}
-
-template <>
-Pipeline::Pictures<uint8_t>& Pipeline::pictures() {
-    return pictures8_;
-}
-template <>
-Pipeline::Pictures<uint16_t>& Pipeline::pictures() {
-    return pictures16_;
-}
+    : input_(models.recipe.input),
+      preparer_(models.recipe, options.threads, models.segmenter, backend, options.precision),
+      age_network_(models.age_network, models.recipe, backend, options.precision, options.batch) {}
 
 Result Pipeline::prepare(io::DecodedImage& image, const StageSink& sink) {
-    return std::visit([&](auto& pixels) { return prepare(pixels.view(), sink); }, image.pixels);
-}
-
-template <class P>
-Result Pipeline::prepare(Image<P, Host> image, const StageSink& sink) {
     expects(queued_ < batch(), "the batch is full: call estimate() first");
     const Stopwatch watch;
-    const Tools tools{workers_, scratch_};
-    const auto show = [&](Stage stage, Image<const P, Host> picture) {
+    Result result = preparer_.prepare(image, std::nullopt, sink);
+    if (result.status == Status::ok) {
+        const Tensor<float, Host> slot = age_network_.slot(queued_);
+        preparer_.input(slot);
         if (sink) {
-            sink(stage, picture);
+            picture_of_input(slot, input_, input_picture_);
+            sink(Stage::input, Image<const uint8_t, Host>(input_picture_.view()));
         }
-    };
-    Result result;
-    result.height = image.height;
-    result.width = image.width;
-    const auto finish = [&] {
-        result.elapsed_ms = watch.milliseconds();
-        return result;
-    };
-
-    const ContrastResult spread = contrast<P>(tools, image, recipe_.contrast);
-    show(Stage::contrast, image);
-    judge_contrast(result, spread.spread, spread.low);
-    if (result.status != Status::ok) {
-        return finish();
+        ++queued_;
     }
-
-    polarity<P>(tools, image, recipe_.polarity);
-    show(Stage::polarity, image);
-
-    Pictures<P>& own = pictures<P>();
-    const ImageSize size = canvas_size(image.height, image.width, recipe_.canvas);
-    own.a.reshape(size.height, size.width);
-    own.b.reshape(size.height, size.width);
-    canvas<P>(tools, image, own.a.view(), recipe_.canvas);
-    show(Stage::canvas, own.a.view());
-
-    find_hand<P>(own.a.view(), sink, result);
-    if (result.status != Status::ok) {
-        return finish();
-    }
-
-    overlay<P>(tools, own.a.view(), mask_.view(), own.b.view(), recipe_.overlay);
-    show(Stage::overlay, own.b.view());
-    clahe<P>(tools, own.b.view(), own.a.view(), recipe_.clahe);
-    show(Stage::clahe, own.a.view());
-    sharpen<P>(tools, own.a.view(), own.b.view(), recipe_.sharpen);
-    if (recipe_.sharpen.mask_again) {
-        overlay<P>(tools, own.b.view(), mask_.view(), own.b.view(), recipe_.overlay);
-    }
-    show(Stage::sharpen, own.b.view());
-
-    const ImageSize fitted = input_size(size.height, size.width, recipe_.input);
-    own.fitted.reshape(fitted.height, fitted.width);
-    const Tensor<float, Host> slot = age_network_.slot(queued_);
-    input<P>(tools, own.b.view(), own.fitted.view(), slot, recipe_.input);
-    if (sink) {
-        picture_of_input(slot, recipe_.input, input_picture_);
-        sink(Stage::input, Image<const uint8_t, Host>(input_picture_.view()));
-    }
-    ++queued_;
-    return finish();
-}
-
-// Leaves the mask, margin included, in mask_.
-template <class P>
-void Pipeline::find_hand(Image<const P, Host> canvas, const StageSink& sink, Result& result) {
-    const Tools tools{workers_, scratch_};
-    const auto show = [&](Stage stage) {
-        if (sink) {
-            sink(stage, Image<const uint8_t, Host>(mask_.view()));
-        }
-    };
-    mask_.reshape(canvas.height, canvas.width);
-    mask_spare_.reshape(canvas.height, canvas.width);
-    if (!segmenter_) {
-        std::fill_n(mask_.view().data, mask_.view().pixels(), uint8_t{255});
-        result.mask_fraction = 1.0;
-        return;
-    }
-    segmenter_->segment<P>(workers_, canvas, mask_.view());
-    show(Stage::segment);
-    if (recipe_.contours.fill) {
-        fill(tools, mask_.view());
-        show(Stage::fill);
-    }
-    if (recipe_.contours.largest) {
-        largest(tools, mask_.view());
-        show(Stage::largest);
-    }
-    judge_mask(result, mask_fraction(mask_.view()), recipe_.segment);
-    if (result.status != Status::ok) {
-        return;
-    }
-    dilate(tools, mask_.view(), mask_spare_.view(), recipe_.dilate);
-    std::swap(mask_, mask_spare_);
-    show(Stage::dilate);
+    result.elapsed_ms = watch.milliseconds();
+    return result;
 }
 
 void Pipeline::estimate(std::span<Result> results, std::span<const Sex> sexes) {

@@ -1,9 +1,8 @@
 // Radiograph in, age out: the stages in their order, on memory that is reused from image to image.
 #pragma once
 
-#include "engine/io/image_file.h"
 #include "engine/pipeline/age_network.h"
-#include "engine/pipeline/stages.h"
+#include "engine/pipeline/preparer.h"
 
 #include <optional>
 #include <span>
@@ -42,26 +41,9 @@ public:
     void estimate(std::span<Result> results, std::span<const Sex> sexes);
 
 private:
-    template <class P>
-    struct Pictures {
-        HostImage<P> a, b, fitted;
-    };
-
-    template <class P>
-    Result prepare(Image<P, Host> image, const StageSink& sink);
-    template <class P>
-    void find_hand(Image<const P, Host> canvas, const StageSink& sink, Result& result);
-    template <class P>
-    Pictures<P>& pictures();
-
-    Recipe recipe_;
-    Workers workers_;
-    HostScratch scratch_;
-    std::optional<Segmenter> segmenter_;
+    Recipe::Input input_;
+    Preparer preparer_;
     AgeNetwork age_network_;
-    Pictures<uint8_t> pictures8_;
-    Pictures<uint16_t> pictures16_;
-    HostImage<uint8_t> mask_, mask_spare_;
     HostImage<uint8_t> input_picture_;
     int64_t queued_ = 0;
     std::vector<Ages> ages_;

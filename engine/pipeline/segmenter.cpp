@@ -1,6 +1,7 @@
 #include "engine/pipeline/segmenter.h"
 
 #include "engine/pipeline/kernel_params.h"
+#include "engine/pipeline/stages.h"
 #include "kernels/base/error.h"
 #include "kernels/image/threshold.h"
 
@@ -55,7 +56,7 @@ template <class P>
 void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask) {
     expects(same_size(image, mask), "image and mask must have the same size");
     const float limit = logit(static_cast<float>(recipe_.threshold));
-    const ImageSize size = fit_inside(image.height, image.width, recipe_.long_side);
+    const ImageSize size = segment_size(image.height, image.width, recipe_);
     if (size == ImageSize{image.height, image.width}) {
         find<P>(workers, image);
         threshold<float>(workers, one<const float>(logits_.view()), one(mask), limit);
@@ -63,7 +64,7 @@ void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint
     }
     working_.reserve(size.height * size.width * static_cast<int64_t>(sizeof(P)));
     const Image<P, Host> small(reinterpret_cast<P*>(working_.data()), size.height, size.width);
-    resize<P>(workers, one(image), one(small), ResizeFilter::area);
+    segment_input<P>(workers, image, small);
     find<P>(workers, small);
     // Logits, not the mask, are brought back: its edge stays smooth between the coarse pixels.
     canvas_logits_.reshape(image.height, image.width);

@@ -56,6 +56,15 @@ void canvas(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, co
     resize<P>(tools.workers, one(src), one(dst), resize_filter(recipe));
 }
 
+ImageSize segment_size(int64_t height, int64_t width, const Recipe::Segment& recipe) {
+    return fit_inside(height, width, recipe.long_side);
+}
+
+template <class P>
+void segment_input(Workers& workers, Image<const P, Host> canvas, Image<P, Host> dst) {
+    resize<P>(workers, one(canvas), one(dst), ResizeFilter::area);
+}
+
 void fill(const Tools& tools, Image<uint8_t, Host> mask) {
     fill_holes(tools.workers, one<const uint8_t>(mask), one(mask),
                tools.scratch.bytes(components_scratch_bytes(mask.height, mask.width, 1)));
@@ -120,10 +129,14 @@ ImageSize input_size(int64_t height, int64_t width, const Recipe::Input& recipe)
 }
 
 template <class P>
-void input(const Tools& tools, Image<const P, Host> src, Image<P, Host> fitted, Tensor<float, Host> dst,
-           const Recipe::Input& recipe) {
+void fit_input(const Tools& tools, Image<const P, Host> src, Image<P, Host> fitted) {
     resize<P>(tools.workers, one(src), one(fitted), ResizeFilter::area);
-    normalise<P, float>(tools.workers, one<const P>(fitted), dst, normalise_params(recipe));
+}
+
+template <class P>
+void normalise_input(const Tools& tools, Image<const P, Host> fitted, Tensor<float, Host> dst,
+                     const Recipe::Input& recipe) {
+    normalise<P, float>(tools.workers, one(fitted), dst, normalise_params(recipe));
 }
 
 void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& recipe, HostImage<uint8_t>& picture) {
@@ -145,7 +158,9 @@ void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& reci
                           const Recipe::Overlay&);                                                        \
     template void clahe(const Tools&, Image<const P, Host>, Image<P, Host>, const Recipe::Clahe&);        \
     template void sharpen(const Tools&, Image<const P, Host>, Image<P, Host>, const Recipe::Sharpen&);    \
-    template void input(const Tools&, Image<const P, Host>, Image<P, Host>, Tensor<float, Host>, const Recipe::Input&);
+    template void segment_input(Workers&, Image<const P, Host>, Image<P, Host>);                          \
+    template void fit_input(const Tools&, Image<const P, Host>, Image<P, Host>);                          \
+    template void normalise_input(const Tools&, Image<const P, Host>, Tensor<float, Host>, const Recipe::Input&);
 BONEAGE_STAGES_OF(uint8_t)
 BONEAGE_STAGES_OF(uint16_t)
 #undef BONEAGE_STAGES_OF

@@ -60,6 +60,11 @@ ImageSize canvas_size(int64_t height, int64_t width, const Recipe::Canvas& recip
 template <class P>
 void canvas(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Canvas& recipe);
 
+// The size at which the segmenter looks at a canvas, and the canvas at that size.
+ImageSize segment_size(int64_t height, int64_t width, const Recipe::Segment& recipe);
+template <class P>
+void segment_input(Workers& workers, Image<const P, Host> canvas, Image<P, Host> dst);
+
 // In place.
 void fill(const Tools& tools, Image<uint8_t, Host> mask);
 void largest(const Tools& tools, Image<uint8_t, Host> mask);
@@ -78,10 +83,21 @@ void sharpen(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, c
 
 // Size of an image scaled to fit into the network's input, aspect kept: at least 1x1.
 ImageSize input_size(int64_t height, int64_t width, const Recipe::Input& recipe);
-// Scales src into `fitted`, of input_size(), and places it in the middle of dst [1, h, w, c], normalised.
+// Scales src into `fitted`, which is input_size() of src.
 template <class P>
-void input(const Tools& tools, Image<const P, Host> src, Image<P, Host> fitted, Tensor<float, Host> dst,
-           const Recipe::Input& recipe);
+void fit_input(const Tools& tools, Image<const P, Host> src, Image<P, Host> fitted);
+// Places it in the middle of dst [1, h, w, c], normalised.
+template <class P>
+void normalise_input(const Tools& tools, Image<const P, Host> fitted, Tensor<float, Host> dst,
+                     const Recipe::Input& recipe);
+
+// A pixel in 8 bits: 16-bit values become v / 257, rounded to nearest (no value lies half way).
+constexpr uint8_t to_eight_bits(uint8_t value) {
+    return value;
+}
+constexpr uint8_t to_eight_bits(uint16_t value) {
+    return static_cast<uint8_t>((value + 128U) / 257U);
+}
 
 // The first channel of one network input [1, h, w, c] as a picture: what the network sees, normalisation undone.
 void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& recipe, HostImage<uint8_t>& picture);
