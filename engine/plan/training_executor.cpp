@@ -9,12 +9,6 @@
 namespace boneage::plan {
 namespace {
 
-template <class Places>
-auto find_parameter(const Places& places, std::string_view name) {
-    const auto found = std::ranges::find_if(places, [&](const auto& place) { return place.parameter.name == name; });
-    return found == places.end() ? nullptr : &*found;
-}
-
 float float_at(const std::byte* data, int64_t offset, DataType type) {
     switch (type) {
         case DataType::f32:
@@ -37,16 +31,28 @@ const char* name_of(State state) {
             return "second_moment";
         case State::statistics:
             return "statistics";
+        case State::average_parameters:
+            return "average_parameters";
+        case State::average_statistics:
+            return "average_statistics";
     }
     return "";
 }
 
-TrainingExecutor::TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters)
-    : plan_(std::move(plan)), backend_(backend), arena_(backend.allocate(plan_.arena_bytes)), memory_{plan_} {
+TrainingExecutor::TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters,
+                                   bool averages)
+    : plan_(std::move(plan)),
+      backend_(backend),
+      arena_(backend.allocate(plan_.arena_bytes)),
+      names_{State::parameters, State::first_moment, State::second_moment, State::statistics},
+      memory_{plan_} {
     expects(plan_.options.traits == backend.traits(), "the plan was lowered for another back end");
-    for (const State state : kStates) {
-        states_[static_cast<size_t>(state)] =
-            allocate_zeros(state == State::statistics ? plan_.statistic_floats : plan_.parameter_floats);
+    if (averages) {
+        names_.insert(names_.end(), {State::average_parameters, State::average_statistics});
+    }
+    for (const State state : names_) {
+        const bool of_statistics = state == State::statistics || state == State::average_statistics;
+        states_.push_back(allocate_zeros(of_statistics ? plan_.statistic_floats : plan_.parameter_floats));
     }
     gradients_ = allocate_zeros(plan_.parameter_floats);
     memory_.arena = arena_.get();
@@ -54,22 +60,35 @@ TrainingExecutor::TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, 
     memory_.gradients = gradients_.data();
     memory_.statistics = flat(State::statistics).data();
     load(parameters);
+    make_steps();
+    set_step(0);
+}
 
+void TrainingExecutor::make_steps() {
+    const auto keep = [&](std::unique_ptr<Runnable> made) {
+        scratch_bytes_ = std::max(scratch_bytes_, made->scratch_bytes());
+        return made;
+    };
     for (const PlannedTrainingStep& planned : plan_.steps) {
-        runnables_.push_back(backend_.make(planned.step, memory_));
-        scratch_bytes_ = std::max(scratch_bytes_, runnables_.back()->scratch_bytes());
+        runnables_.push_back(keep(backend_.make(planned.step, memory_)));
+    }
+    const auto one_float = static_cast<int64_t>(sizeof(float));
+    adam_state_ = backend_.allocate(static_cast<int64_t>(sizeof(AdamState)));
+    adam_step_ = keep(backend_.make(AdamBuffers{reinterpret_cast<AdamState*>(adam_state_.get()), memory_.parameters,
+                                                gradients_.data(), flat(State::first_moment).data(),
+                                                flat(State::second_moment).data(), plan_.parameter_floats}));
+    clip_state_ = backend_.allocate(static_cast<int64_t>(sizeof(ClipState)));
+    clip_step_ = keep(backend_.make(
+        ClipBuffers{reinterpret_cast<ClipState*>(clip_state_.get()), gradients_.data(), plan_.parameter_floats}));
+    if (names_.size() > 4) {
+        decay_ = backend_.allocate(one_float);
+        const auto* decay = reinterpret_cast<const float*>(decay_.get());
+        average_steps_.push_back(keep(backend_.make(AverageBuffers{
+            decay, memory_.parameters, flat(State::average_parameters).data(), plan_.parameter_floats})));
+        average_steps_.push_back(keep(backend_.make(AverageBuffers{
+            decay, memory_.statistics, flat(State::average_statistics).data(), plan_.statistic_floats})));
     }
     scratch_ = backend_.allocate(scratch_bytes_);
-    adam_state_ = backend_.allocate(static_cast<int64_t>(sizeof(AdamState)));
-    adam_step_ = backend_.make(AdamBuffers{reinterpret_cast<AdamState*>(adam_state_.get()), memory_.parameters,
-                                           gradients_.data(), flat(State::first_moment).data(),
-                                           flat(State::second_moment).data(), plan_.parameter_floats});
-    set_step(0);
-    if (!backend_.host_addressable()) {
-        for (const ValueId id : plan_.inputs) {
-            staging_[id].resize(static_cast<size_t>(memory_.place(id).shape.size()));
-        }
-    }
 }
 
 TrainingExecutor::Flat TrainingExecutor::allocate_zeros(int64_t floats) {
@@ -96,8 +115,13 @@ void TrainingExecutor::load(const ParameterSource& parameters) {
         std::ranges::copy(take(place.parameter), statistics.begin() + place.offset);
     }
     set_state(State::statistics, statistics);
-    for (const std::string& name : plan_.counters) {
-        counters_[name] = static_cast<int64_t>(parameters(name).at(0));
+    // All norms see every batch.
+    if (!plan_.counters.empty()) {
+        batches_before_ = static_cast<int64_t>(parameters(plan_.counters.front()).at(0));
+    }
+    if (names_.size() > 4) {
+        set_state(State::average_parameters, all);
+        set_state(State::average_statistics, statistics);
     }
 }
 
@@ -113,9 +137,12 @@ ValueId TrainingExecutor::input_called(std::string_view name) const {
 std::span<float> TrainingExecutor::input(std::string_view name) {
     const ValueId id = input_called(name);
     const Place at = memory_.place(id);
-    const auto staged = staging_.find(id);
-    float* data = staged != staging_.end() ? staged->second.data() : reinterpret_cast<float*>(at.data);
-    return {data, static_cast<size_t>(at.shape.size())};
+    if (backend_.host_addressable()) {
+        return {reinterpret_cast<float*>(at.data), static_cast<size_t>(at.shape.size())};
+    }
+    std::vector<float>& staged = staging_[id];
+    staged.resize(static_cast<size_t>(at.shape.size()));
+    return staged;
 }
 
 Place TrainingExecutor::place(std::string_view input_name) const {
@@ -140,9 +167,25 @@ void TrainingExecutor::run() {
 void TrainingExecutor::optimise(const AdamParams& params) {
     adam_.params = params;
     backend_.upload(adam_state_.get(), &adam_.params, static_cast<int64_t>(sizeof(AdamParams)));
-    adam_step_->run(nullptr);
+    adam_step_->run(scratch_.get());
     backend_.synchronize();
     ++adam_.step;
+}
+
+void TrainingExecutor::clip_gradients(double longest) {
+    const ClipState state{.longest = longest};
+    backend_.upload(clip_state_.get(), &state, static_cast<int64_t>(sizeof(state)));
+    clip_step_->run(scratch_.get());
+    backend_.synchronize();
+}
+
+void TrainingExecutor::average(float decay) {
+    expects(!average_steps_.empty(), "averages were not asked for");
+    backend_.upload(decay_.get(), &decay, static_cast<int64_t>(sizeof(decay)));
+    for (const auto& step : average_steps_) {
+        step->run(scratch_.get());
+    }
+    backend_.synchronize();
 }
 
 int64_t TrainingExecutor::step() const {
@@ -200,31 +243,19 @@ std::vector<float> TrainingExecutor::read(std::string_view kept_value) const {
 }
 
 std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
-    if (const auto* place = find_parameter(plan_.parameters, name)) {
-        const std::vector<float> ours = download(memory_.parameters + place->offset, place->parameter.size());
-        std::vector<float> theirs(ours.size());
-        from_place(*place, ours.data(), theirs.data());
-        return theirs;
-    }
-    if (const auto* place = find_parameter(plan_.statistics, name)) {
-        return download(memory_.statistics + place->offset, place->parameter.size());
-    }
-    const auto counter = counters_.find(name);
-    if (counter == counters_.end()) {
-        throw UsageError(plan_.net + " has no parameter called \"" + std::string(name) + "\"");
-    }
-    return {static_cast<float>(counter->second + adam_.step)};
+    const std::vector<float> parameters = state(State::parameters);
+    const std::vector<float> statistics = state(State::statistics);
+    return parameters_in(plan_, parameters, statistics, batches())(name);
 }
 
 std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
-    const auto* place = find_parameter(plan_.parameters, name);
-    if (place == nullptr) {
+    const bool learned = std::ranges::any_of(
+        plan_.parameters, [&](const ParameterPlace& place) { return place.parameter.name == name; });
+    if (!learned) {
         throw UsageError(plan_.net + " has no trainable parameter called \"" + std::string(name) + "\"");
     }
-    const std::vector<float> ours = download(memory_.gradients + place->offset, place->parameter.size());
-    std::vector<float> theirs(ours.size());
-    from_place(*place, ours.data(), theirs.data());
-    return theirs;
+    const std::vector<float> gradients = download(gradients_.data(), gradients_.floats);
+    return parameters_in(plan_, gradients, {}, 0)(name);
 }
 
 std::vector<float> TrainingExecutor::state(State state) const {

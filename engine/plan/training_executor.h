@@ -4,30 +4,43 @@
 #include "engine/plan/training_backend.h"
 #include "kernels/nn/loss.h"
 
-#include <array>
 #include <span>
 
 namespace boneage::plan {
 
-// The flat float32 buffers that outlive a step and make up a training run's state.
-enum class State : uint8_t { parameters, first_moment, second_moment, statistics };
-inline constexpr std::array kStates{State::parameters, State::first_moment, State::second_moment, State::statistics};
+// The flat float32 buffers that outlive a step and make up a training run's state. The averages, of parameters and
+// statistics, exist only where they are asked for.
+enum class State : uint8_t {
+    parameters,
+    first_moment,
+    second_moment,
+    statistics,
+    average_parameters,
+    average_statistics,
+};
 const char* name_of(State state);
 
 class TrainingExecutor {
 public:
-    // Takes initial values by name from `parameters` and makes all steps. `backend` must outlive the executor.
-    TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters);
+    // Takes initial values by name from `parameters` and makes all steps. With `averages`, average() works. `backend`
+    // must outlive the executor.
+    TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters,
+                     bool averages = false);
 
-    // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read.
+    // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read. Where
+    // the host cannot reach the back end's memory, run() uploads the inputs that were ever asked for.
     std::span<float> input(std::string_view name);
-    // Where an input lies, for callers that work in the back end's memory: then use enqueue().
+    // Where an input lies, for callers that fill it in the back end's memory.
     [[nodiscard]] Place place(std::string_view input_name) const;
 
     // Forward, loss and backward: afterwards the loss, the output and all gradients are there.
     void run();
+    // Shortens the gradients of the last run() to a norm of `longest` where they are longer (gradient_norm.h).
+    void clip_gradients(float longest);
     // One step of Adam with the gradients of the last run().
     void optimise(const AdamParams& params);
+    // average = decay * average + (1 - decay) * value, for parameters and statistics.
+    void average(float decay);
     // As run(), for callers whose inputs lie at place() already: queues the steps without copying or waiting.
     void enqueue();
 
@@ -39,8 +52,13 @@ public:
 
     // By name, in PyTorch's layout: the network as it is now, with its running statistics and batch counters.
     [[nodiscard]] std::vector<float> parameter(std::string_view name) const;
+    // Likewise, of the last run().
     [[nodiscard]] std::vector<float> gradient(std::string_view name) const;
+    // Batches that the network was trained on, before this executor too.
+    [[nodiscard]] int64_t batches() const { return batches_before_ + step(); }
 
+    // The states there are, in the order of State.
+    [[nodiscard]] std::span<const State> states() const { return names_; }
     // A copy of a state, and the way back; set_state() throws UsageError when the size differs.
     [[nodiscard]] std::vector<float> state(State state) const;
     void set_state(State state, std::span<const float> values);
@@ -62,6 +80,7 @@ private:
     Flat allocate_zeros(int64_t floats);
     [[nodiscard]] const Flat& flat(State state) const { return states_[static_cast<size_t>(state)]; }
     [[nodiscard]] std::vector<float> download(const float* from, int64_t floats) const;
+    void upload(float* to, float value);
     [[nodiscard]] std::vector<float> read_value(ValueId id) const;
     [[nodiscard]] ValueId input_called(std::string_view name) const;
     void load(const ParameterSource& parameters);
@@ -71,10 +90,13 @@ private:
     Memory arena_;
     Memory scratch_;
     int64_t scratch_bytes_ = 0;
-    std::array<Flat, kStates.size()> states_;
+    std::vector<State> names_;
+    std::vector<Flat> states_;  // in their order
     Flat gradients_;
     Memory adam_state_;
     AdamState adam_;  // as uploaded last
+    Memory longest_;  // one float each: what is uploaded before clipping and averaging
+    Memory decay_;
     TrainingMemory memory_;
     std::vector<std::unique_ptr<Runnable>> runnables_;
     std::unique_ptr<Runnable> adam_step_;

@@ -1,4 +1,5 @@
 #include "engine/plan/training_plan.h"
+#include "kernels/base/error.h"
 
 #include <algorithm>
 
@@ -43,6 +44,13 @@ void for_elements(const ParameterPlace& place, const Visit& visit) {
     }
 }
 
+// The place of the parameter called `name`, or null.
+template <class Places>
+auto find_place(const Places& places, std::string_view name) {
+    const auto found = std::ranges::find_if(places, [&](const auto& place) { return place.parameter.name == name; });
+    return found == places.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 void to_place(const ParameterPlace& place, const float* from, float* to) {
@@ -51,6 +59,26 @@ void to_place(const ParameterPlace& place, const float* from, float* to) {
 
 void from_place(const ParameterPlace& place, const float* from, float* to) {
     for_elements(place, [&](int64_t theirs, int64_t ours) { to[theirs] = from[ours]; });
+}
+
+ParameterSource parameters_in(const TrainingPlan& plan, std::span<const float> parameters,
+                              std::span<const float> statistics, int64_t batches) {
+    return [&plan, parameters, statistics, batches](std::string_view name) -> std::vector<float> {
+        if (const ParameterPlace* place = find_place(plan.parameters, name)) {
+            std::vector<float> values(static_cast<size_t>(place->parameter.size()));
+            from_place(*place, parameters.data() + place->offset, values.data());
+            return values;
+        }
+        if (const StatisticPlace* place = find_place(plan.statistics, name)) {
+            const auto values = statistics.subspan(static_cast<size_t>(place->offset),
+                                                   static_cast<size_t>(place->parameter.size()));
+            return {values.begin(), values.end()};
+        }
+        if (std::ranges::find(plan.counters, name) == plan.counters.end()) {
+            throw UsageError(plan.net + " has no parameter called \"" + std::string(name) + "\"");
+        }
+        return {static_cast<float>(batches)};
+    };
 }
 
 }  // namespace boneage::plan

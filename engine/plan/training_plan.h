@@ -3,8 +3,11 @@
 #pragma once
 
 #include "engine/net/parameters.h"
+#include "engine/plan/parameters.h"
 #include "engine/plan/plan.h"
 #include "engine/plan/training_steps.h"
+
+#include <span>
 
 namespace boneage::plan {
 
@@ -68,7 +71,7 @@ struct TrainingPlan {
     std::vector<ValueId> kept;
     std::vector<ParameterPlace> parameters;
     std::vector<StatisticPlace> statistics;
-    std::vector<std::string> counters;  // names of the norms' batch counters: all count the steps done
+    std::vector<std::string> counters;  // names of the norms' batch counters: all count the batches trained on
     int64_t parameter_floats = 0;       // with the padding between parameters, which holds zeros
     int64_t statistic_floats = 0;
     int64_t arena_bytes = 0;
@@ -84,5 +87,10 @@ int64_t total_flops(const TrainingPlan& plan);
 // Between PyTorch's layout and a place's; `from` and `to` hold parameter.size() floats and must not overlap.
 void to_place(const ParameterPlace& place, const float* from, float* to);
 void from_place(const ParameterPlace& place, const float* from, float* to);
+
+// The network that flat buffers of parameters and statistics hold, by name and in PyTorch's layout, after so many
+// batches. Refers to all arguments. Throws UsageError for a name that the network has not.
+ParameterSource parameters_in(const TrainingPlan& plan, std::span<const float> parameters,
+                              std::span<const float> statistics, int64_t batches);
 
 }  // namespace boneage::plan

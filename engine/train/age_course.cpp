@@ -1,0 +1,153 @@
+#include "engine/train/age_course.h"
+
+#include "engine/pipeline/kernel_params.h"
+#include "kernels/base/error.h"
+#include "kernels/base/rng.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace boneage::train {
+namespace {
+
+// Draws of this file never meet those of augment(), whose streams are plain counters.
+constexpr uint64_t kSexStream = uint64_t{1} << 62;
+
+std::vector<double> ages_of(const AgeCache& cache, std::span<const int64_t> samples) {
+    std::vector<double> ages;
+    ages.reserve(samples.size());
+    for (const int64_t i : samples) {
+        ages.push_back(cache.ages_months()[static_cast<size_t>(i)]);
+    }
+    return ages;
+}
+
+std::string shown(const AugmentParams& p) {
+    std::string text;
+    for (const float value :
+         {p.rotation_degrees, p.shift, p.zoom, p.shear, p.flip, p.brightness, p.contrast, p.noise, p.erase,
+          p.erase_smallest_area, p.erase_largest_area, p.erase_stretch, p.erase_level, p.background}) {
+        text += (text.empty() ? "" : "/") + std::to_string(value);
+    }
+    return text;
+}
+
+}  // namespace
+
+AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads)
+    : cache_(cache),
+      options_(options),
+      backend_(backend),
+      workers_(threads),
+      training_(cache.of_split(kTrainSplit)),
+      validation_(cache.of_split(kValSplit)) {
+    if (training_.empty() || validation_.empty()) {
+        throw UsageError("the cache has " + std::to_string(training_.size()) + " training and " +
+                         std::to_string(validation_.size()) +
+                         " validation pictures; prepare it from labels with a column split that names both");
+    }
+    if (options.balance) {
+        const std::vector<double> ages = ages_of(cache_, training_);
+        sampler_.emplace(ages, age_edges(ages, options.category_months), *options.balance);
+    }
+}
+
+std::vector<int64_t> AgeCourse::drawn(int64_t epoch) const {
+    const int64_t count = training_samples();
+    return sampler_ ? sampler_->epoch(options_.seed, epoch, count) : shuffled(count, options_.seed, epoch);
+}
+
+std::vector<int64_t> AgeCourse::epoch(int64_t epoch) const {
+    std::vector<int64_t> samples = drawn(epoch);
+    for (int64_t& sample : samples) {
+        sample = training_[static_cast<size_t>(sample)];
+    }
+    return samples;
+}
+
+std::optional<SamplingReport> AgeCourse::sampling(int64_t epoch) const {
+    return sampler_ ? std::optional(sampler_->report(drawn(epoch))) : std::nullopt;
+}
+
+std::vector<int64_t> AgeCourse::draws_per_category(std::span<const int64_t> samples) const {
+    if (!sampler_) {
+        return {};
+    }
+    std::vector<int64_t> drawn(samples.begin(), samples.end());
+    for (int64_t& sample : drawn) {
+        sample = std::ranges::lower_bound(training_, sample) - training_.begin();
+    }
+    return sampler_->count(drawn);
+}
+
+void AgeCourse::fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) {
+    const auto n = static_cast<int64_t>(samples.size());
+    std::vector<int32_t> indices(samples.begin(), samples.end());
+    const AugmentDraws draws{options_.seed, first_draw};
+    const pipeline::Recipe::Input& input = cache_.recipe().input;
+    augment(workers_, cache_.pictures(), {indices.data(), n}, {&draws, 1},
+            {executor.input("image").data(), n, input.height, input.width, options_.network.channels},
+            options_.augment, pipeline::normalise_params(input), scratch_.bytes(augment_scratch_bytes(n)));
+
+    const pipeline::Recipe::Age& scale = cache_.recipe().age;
+    const std::span<float> targets = executor.input("targets");
+    for (size_t i = 0; i < samples.size(); ++i) {
+        const double age = cache_.ages_months()[static_cast<size_t>(samples[i])];
+        targets[i] = static_cast<float>((age - scale.mean_months) / scale.deviation_months);
+    }
+    std::ranges::fill(executor.input("weights"), 1.0F);
+    if (options_.network.sex_input) {
+        const std::span<float> sexes = executor.input("sex");
+        for (size_t i = 0; i < samples.size(); ++i) {
+            const bool withheld =
+                static_cast<double>(Rng(options_.seed, kSexStream | (first_draw + i)).uniform()) < options_.unknown_sex;
+            sexes[i] = withheld ? 0.0F : cache_.sexes()[static_cast<size_t>(samples[i])];
+        }
+    }
+}
+
+Judgement AgeCourse::judge(const plan::ParameterSource& parameters) {
+    pipeline::AgeNetwork network({options_.network, parameters}, cache_.recipe(), backend_, options_.judged_precision,
+                                 options_.judged_batch);
+    const Tensor<const uint8_t, Host> pictures = cache_.pictures();
+    const NormaliseParams params = pipeline::normalise_params(cache_.recipe().input);
+    std::vector<pipeline::Ages> ages;
+    double error = 0;
+    double error_unknown = 0;
+    for (size_t begin = 0; begin < validation_.size(); begin += static_cast<size_t>(network.batch())) {
+        const size_t count = std::min(validation_.size() - begin, static_cast<size_t>(network.batch()));
+        for (size_t i = 0; i < count; ++i) {
+            const Image<const uint8_t, Host> picture(pictures.at(validation_[begin + i]), pictures.shape[1],
+                                                     pictures.shape[2]);
+            normalise<uint8_t, float>(workers_, one(picture), network.slot(static_cast<int64_t>(i)), params);
+        }
+        network.run(static_cast<int64_t>(count), ages);
+        for (size_t i = 0; i < count; ++i) {
+            const auto at = static_cast<size_t>(validation_[begin + i]);
+            const double truth = cache_.ages_months()[at];
+            const float sex = cache_.sexes()[at];
+            const double mean = (ages[i].if_male + ages[i].if_female) / 2;
+            const double answer = sex == pipeline::kMale     ? ages[i].if_male
+                                  : sex == pipeline::kFemale ? ages[i].if_female
+                                                             : mean;
+            error += std::abs(answer - truth);
+            error_unknown += std::abs(mean - truth);
+        }
+    }
+    const auto count = static_cast<double>(validation_.size());
+    Judgement judgement{error / count, {}};
+    if (options_.network.sex_input) {
+        judgement.more[kUnknownSexMae] = error_unknown / count;
+    }
+    return judgement;
+}
+
+std::string AgeCourse::fingerprint() const {
+    return "ages " + std::to_string(cache_.checksum()) + ", " + std::to_string(training_.size()) + " + " +
+           std::to_string(validation_.size()) + " pictures, seed " + std::to_string(options_.seed) + ", augmented " +
+           shown(options_.augment) + ", balance " + (options_.balance ? std::to_string(*options_.balance) : "off") +
+           " over " + std::to_string(options_.category_months) + " months, unknown sex " +
+           std::to_string(options_.unknown_sex);
+}
+
+}  // namespace boneage::train

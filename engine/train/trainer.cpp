@@ -1,0 +1,183 @@
+#include "engine/train/trainer.h"
+
+#include "engine/train/checkpoint.h"
+#include "engine/train/fields.h"
+#include "kernels/base/error.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace boneage::train {
+namespace {
+
+using Json = nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+}  // namespace
+
+Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options,
+                 TrainObserver observer)
+    : course_(course),
+      executor_(executor),
+      options_(options),
+      observer_(std::move(observer)),
+      schedule_(options.schedule),
+      checkpoint_path_((std::filesystem::path(options.folder) / "checkpoint.safetensors").string()) {
+    std::error_code ignored;
+    const bool exists = std::filesystem::exists(checkpoint_path_, ignored) ||
+                        std::filesystem::exists(checkpoint_path_ + ".previous", ignored);
+    if (options_.resume && exists) {
+        restore();
+    } else if (exists) {
+        throw UsageError(options_.folder + " holds a training already; --resume continues it, or choose another folder");
+    }
+    log_.emplace((std::filesystem::path(options.folder) / "train.jsonl").string(), epoch_);
+}
+
+std::string Trainer::fingerprint() const {
+    return course_.fingerprint() + "; " + executor_.plan().net + " batch " +
+           std::to_string(executor_.plan().options.batch) + ", " +
+           std::to_string(executor_.plan().parameter_floats) + " floats";
+}
+
+void Trainer::restore() {
+    const NewestCheckpoint newest = newest_checkpoint(checkpoint_path_);
+    if (!newest.notice.empty()) {
+        observer_.say(newest.notice);
+    }
+    const Fields fields(newest.checkpoint.state(), newest.checkpoint.path());
+    const Json& made_by = fields.field("training");
+    if (!made_by.is_string() || made_by.get<std::string>() != fingerprint()) {
+        fields.fail("it belongs to another training (other data, network, batch or settings); resume with what it was "
+                    "begun with, or choose another folder");
+    }
+    std::vector<std::vector<float>> states;
+    std::vector<NamedValues<float>> tensors;
+    states.reserve(plan::kStates.size());
+    for (const plan::State state : plan::kStates) {
+        states.push_back(executor_.state(state));
+        tensors.push_back({plan::name_of(state), {static_cast<int64_t>(states.back().size())}, states.back()});
+    }
+    best_ = judged_weights();
+    tensors.push_back({"best_parameters", {static_cast<int64_t>(best_.parameters.size())}, best_.parameters});
+    tensors.push_back({"best_statistics", {static_cast<int64_t>(best_.statistics.size())}, best_.statistics});
+    newest.checkpoint.restore(tensors);
+    for (size_t i = 0; i < states.size(); ++i) {
+        executor_.set_state(plan::kStates[i], states[i]);
+    }
+    executor_.set_step(fields.count("step"));
+    epoch_ = fields.count("epoch");
+    elapsed_s_ = fields.number("elapsed_s");
+    schedule_.restore(fields.field("schedule"));
+    observer_.say("resuming after epoch " + std::to_string(epoch_));
+}
+
+void Trainer::save() {
+    std::vector<std::vector<float>> states;
+    std::vector<NamedValues<const float>> tensors;
+    states.reserve(plan::kStates.size());
+    for (const plan::State state : plan::kStates) {
+        states.push_back(executor_.state(state));
+        tensors.push_back({plan::name_of(state), {static_cast<int64_t>(states.back().size())}, states.back()});
+    }
+    tensors.push_back({"best_parameters", {static_cast<int64_t>(best_.parameters.size())}, best_.parameters});
+    tensors.push_back({"best_statistics", {static_cast<int64_t>(best_.statistics.size())}, best_.statistics});
+    write_checkpoint(checkpoint_path_, tensors,
+                     Json{{"training", fingerprint()},
+                          {"epoch", epoch_},
+                          {"step", executor_.step()},
+                          {"elapsed_s", elapsed_s_},
+                          {"schedule", schedule_.state()}});
+}
+
+Trainer::Weights Trainer::judged_weights() const {
+    const bool averaged = options_.average_decay > 0;
+    return {executor_.state(averaged ? plan::State::average_parameters : plan::State::parameters),
+            executor_.state(averaged ? plan::State::average_statistics : plan::State::statistics)};
+}
+
+bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record) {
+    const int64_t batch = executor_.plan().options.batch;
+    const int64_t steps = static_cast<int64_t>(samples.size()) / batch;
+    AdamParams adam = options_.adam;
+    double total = 0;
+    const Clock::time_point start = Clock::now();
+    for (int64_t i = 0; i < steps; ++i) {
+        if (stop) {
+            return false;
+        }
+        const int64_t first = i * batch;
+        const auto draw = static_cast<uint64_t>(epoch_) * samples.size() + static_cast<uint64_t>(first);
+        course_.fill(std::span(samples).subspan(static_cast<size_t>(first), static_cast<size_t>(batch)), draw,
+                     executor_);
+        executor_.run();
+        const double loss = executor_.loss().total * course_.loss_scale();
+        if (!std::isfinite(loss)) {
+            throw Error("the training diverged in step " + std::to_string(executor_.step() + 1) +
+                        ": its loss is no longer a number; resume with a smaller learning rate");
+        }
+        adam.learning_rate = schedule_.learning_rate(
+            executor_.step(), static_cast<double>(epoch_) + static_cast<double>(i) / static_cast<double>(steps));
+        if (options_.max_gradient_norm > 0) {
+            executor_.clip_gradients(options_.max_gradient_norm);
+        }
+        executor_.optimise(adam);
+        if (options_.average_decay > 0) {
+            const auto t = static_cast<double>(executor_.step());
+            executor_.average(std::min(options_.average_decay, (1 + t) / (10 + t)));
+        }
+        total += loss;
+        observer_.step(i + 1, steps, total / static_cast<double>(i + 1));
+    }
+    record.train_loss = total / static_cast<double>(steps);
+    record.learning_rate = adam.learning_rate;
+    record.images_per_second = static_cast<double>(steps * batch) / seconds_since(start);
+    return true;
+}
+
+TrainEnd Trainer::run(const std::atomic<bool>& stop) {
+    while (epoch_ < options_.epochs) {
+        const Clock::time_point start = Clock::now();
+        const std::vector<int64_t> samples = course_.epoch(epoch_);
+        if (static_cast<int64_t>(samples.size()) < executor_.plan().options.batch) {
+            throw UsageError("there are fewer samples to train on than one batch holds");
+        }
+        EpochRecord record;
+        if (!run_epoch(samples, stop, record)) {
+            return TrainEnd::interrupted;
+        }
+        Weights weights = judged_weights();
+        const plan::ParameterSource parameters =
+            plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, executor_.batches());
+        const Judgement judgement = course_.judge(parameters);
+        const EpochOutcome outcome = schedule_.epoch_ended(judgement.metric);
+        ++epoch_;
+        elapsed_s_ += seconds_since(start);
+        record.epoch = epoch_;
+        record.step = executor_.step();
+        (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = judgement.metric;
+        record.elapsed_s = elapsed_s_;
+        record.draws_per_category = course_.draws_per_category(samples);
+        record.more = judgement.more;
+        if (outcome.improved || best_.parameters.empty()) {
+            observer_.best(parameters, record);
+            best_ = std::move(weights);
+        }
+        log_->append(record);  // first: a resumed run cuts off what no checkpoint holds
+        save();
+        observer_.epoch(record, outcome);
+        if (outcome.stop) {
+            return TrainEnd::stopped_early;
+        }
+    }
+    return TrainEnd::finished;
+}
+
+}  // namespace boneage::train

@@ -1,0 +1,81 @@
+// A training from its first step to its last: epochs, schedule, judgement, checkpoints, log.
+#pragma once
+
+#include "engine/train/course.h"
+#include "engine/train/schedule.h"
+#include "engine/train/train_log.h"
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace boneage::train {
+
+struct TrainerOptions {
+    int64_t epochs = 100;
+    AdamParams adam;         // its learning rate is the schedule's
+    ScheduleParams schedule;
+    // Share of the past in the moving average of all weights, which is then what is judged and kept; 0 for none. In
+    // step t it is at most (1 + t) / (10 + t), so that the first steps are soon forgotten.
+    double average_decay = 0;
+    double max_gradient_norm = 0;  // gradients longer than that are shortened to it; 0: never
+    std::string folder;            // where checkpoint.safetensors and train.jsonl go
+    bool resume = false;           // from the folder's checkpoint
+};
+
+// What people want to see while it runs.
+struct TrainObserver {
+    // After a step: of how many in this epoch, and the epoch's mean loss so far, in the course's unit.
+    std::function<void(int64_t step, int64_t steps, double loss)> step;
+    // After an epoch, when its checkpoint is safe.
+    std::function<void(const EpochRecord& record, const EpochOutcome& outcome)> epoch;
+    // Sentences, such as which checkpoint a run resumes from.
+    std::function<void(const std::string& line)> say;
+    // The weights just judged are the best so far: to be written where they are wanted.
+    std::function<void(const plan::ParameterSource& parameters, const EpochRecord& record)> best;
+};
+
+enum class TrainEnd { finished, stopped_early, interrupted };
+
+class Trainer {
+public:
+    // `course` and `executor` must outlive this. Throws UsageError when the folder holds a training already and it is
+    // not to be resumed, or when what is to be resumed was another training.
+    Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options, TrainObserver observer);
+
+    // Trains until the last epoch, the schedule's stop or `stop`, which takes effect after the running step: that
+    // epoch is then lost and will be repeated. Throws Error when the loss is no longer finite.
+    TrainEnd run(const std::atomic<bool>& stop);
+
+    // Epochs finished.
+    [[nodiscard]] int64_t epochs() const { return epoch_; }
+    [[nodiscard]] const Schedule& schedule() const { return schedule_; }
+
+private:
+    // The weights that are judged.
+    struct Weights {
+        std::vector<float> parameters;
+        std::vector<float> statistics;
+    };
+
+    // False when interrupted.
+    bool run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record);
+    [[nodiscard]] Weights judged_weights() const;
+    void save();
+    void restore();
+    [[nodiscard]] std::string fingerprint() const;
+
+    Course& course_;
+    plan::TrainingExecutor& executor_;
+    TrainerOptions options_;
+    TrainObserver observer_;
+    Schedule schedule_;
+    std::string checkpoint_path_;
+    std::optional<TrainLog> log_;
+    int64_t epoch_ = 0;
+    double elapsed_s_ = 0;
+    Weights best_;
+};
+
+}  // namespace boneage::train
