@@ -1,4 +1,4 @@
-// The Adam optimiser over a flat buffer of weights, as PyTorch's Adam and AdamW.
+// The Adam optimiser over a flat buffer of weights, as PyTorch's Adam and AdamW, or as Keras's.
 #pragma once
 
 #include "kernels/base/view.h"
@@ -6,13 +6,18 @@
 
 namespace boneage {
 
+// Where eps stands: PyTorch adds it to the deviation after the correction of its bias, Keras before. Keras's
+// steps are shorter, by up to a factor of sqrt(1 - beta2): in the first steps of gradients that are small beside eps.
+enum class AdamMode { torch, keras };
+
 struct AdamParams {
     double learning_rate = 1e-3;
     double beta1 = 0.9;  // share of the past in the first moment, 0 <= beta1 < 1
     double beta2 = 0.999;
-    double eps = 1e-8;
+    double eps = 1e-8;  // PyTorch's; Keras's own is 1e-7
     double weight_decay = 0;
     bool decoupled = false;  // weight decay as AdamW's: on the weights themselves, not through their gradient
+    AdamMode mode = AdamMode::torch;
 };
 
 // What one step multiplies by, rounded to float32 once.
@@ -21,8 +26,8 @@ struct AdamFactors {
     float beta2, beta2_rest;
     float decay;      // weight_decay where it goes through the gradient, else 0
     float kept;       // 1 - learning_rate * weight_decay where it is decoupled, else 1
-    float step_size;  // learning_rate / (1 - beta1^step)
-    float deviation;  // sqrt(1 - beta2^step)
+    float step_size;  // learning_rate / (1 - beta1^step), in Keras's mode times sqrt(1 - beta2^step)
+    float deviation;  // sqrt(1 - beta2^step), in Keras's mode 1
     float eps;
 };
 

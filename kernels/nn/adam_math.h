@@ -28,8 +28,11 @@ BONEAGE_HD inline void begin_step(AdamState& state) {
     f.beta2_rest = static_cast<float>(1.0 - p.beta2);
     f.decay = p.decoupled ? 0.0F : static_cast<float>(p.weight_decay);
     f.kept = p.decoupled ? static_cast<float>(1.0 - p.learning_rate * p.weight_decay) : 1.0F;
-    f.step_size = static_cast<float>(p.learning_rate / (1.0 - power(p.beta1, state.step)));
-    f.deviation = static_cast<float>(std::sqrt(1.0 - power(p.beta2, state.step)));
+    const double step_size = p.learning_rate / (1.0 - power(p.beta1, state.step));
+    const double deviation = std::sqrt(1.0 - power(p.beta2, state.step));
+    const bool keras = p.mode == AdamMode::keras;
+    f.step_size = static_cast<float>(keras ? step_size * deviation : step_size);
+    f.deviation = keras ? 1.0F : static_cast<float>(deviation);
     f.eps = static_cast<float>(p.eps);
 }
 

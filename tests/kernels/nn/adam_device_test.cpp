@@ -11,11 +11,14 @@ using testing::random_tensor;
 TEST(AdamDevice, a_replayed_graph_equals_the_cpu_twin_and_sees_new_parameters) {
     Stream stream;
     Workers workers(1);
-    for (const bool decoupled : {false, true}) {
+    const AdamParams each[] = {{.learning_rate = 0.01, .weight_decay = 0.1},
+                               {.learning_rate = 0.01, .weight_decay = 0.1, .decoupled = true},
+                               {.learning_rate = 0.01, .eps = 1e-7, .mode = AdamMode::keras}};
+    for (const AdamParams& params : each) {
         for (const int64_t size : {1, 5, 1024, 4099}) {
             for (const int64_t offset : {0, 1}) {
                 AdamState state;
-                state.params = {.learning_rate = 0.01, .weight_decay = 0.1, .decoupled = decoupled};
+                state.params = params;
                 const std::array<int64_t, 4> shape{size, 1, 1, 1};
                 auto weights = random_tensor<float>(shape, 1);
                 OwnedTensor<float> m(shape);

@@ -111,6 +111,52 @@ TEST(Adam, a_hundred_steps_stay_with_double) {
     }
 }
 
+// Gradients about as small as eps over sqrt(1 - beta2), where the place of eps shows.
+TEST(Adam, keras_mode_stays_with_its_definition_in_double) {
+    Workers workers(2);
+    constexpr int64_t kSize = 1001;
+    for (const bool decay : {false, true}) {
+        AdamParams params{.learning_rate = 0.01, .eps = 1e-7, .mode = AdamMode::keras};
+        if (decay) {
+            params.weight_decay = 0.01;
+            params.decoupled = true;
+        }
+        Weights got(params, random_tensor<float>({kSize, 1, 1, 1}, 1));
+        std::vector<double> weights(got.weights.tensor().data, got.weights.tensor().data + kSize);
+        std::vector<double> m(kSize);
+        std::vector<double> v(kSize);
+        for (int step = 1; step <= 100; ++step) {
+            auto gradients = random_tensor<float>({kSize, 1, 1, 1}, static_cast<uint64_t>(step) + 100);
+            for (int64_t i = 0; i < kSize; ++i) {
+                gradients[i] *= 3e-6F;
+            }
+            got.step(workers, gradients);
+            const double alpha = 0.01 * std::sqrt(1 - std::pow(0.999, step)) / (1 - std::pow(0.9, step));
+            for (size_t i = 0; i < kSize; ++i) {
+                const double g = static_cast<double>(gradients[static_cast<int64_t>(i)]);
+                weights[i] *= decay ? 1 - 0.01 * 0.01 : 1;
+                m[i] = 0.9 * m[i] + 0.1 * g;
+                v[i] = 0.999 * v[i] + 0.001 * g * g;
+                weights[i] -= alpha * m[i] / (std::sqrt(v[i]) + 1e-7);
+            }
+        }
+        const float* data = got.weights.tensor().data;
+        testing::expect_close(std::vector<float>(data, data + kSize), weights, 5e-6, "weights");
+    }
+}
+
+// The first step is g / (|g| + eps) in PyTorch's and g / (|g| + eps / sqrt(1 - beta2)) in Keras's.
+TEST(Adam, modes_differ_by_the_place_of_eps) {
+    Workers workers(1);
+    for (const AdamMode mode : {AdamMode::torch, AdamMode::keras}) {
+        Weights layer({.learning_rate = 1, .beta2 = 0.99, .eps = 1e-3, .mode = mode}, tensor_of({0.0F, 0.0F}));
+        layer.step(workers, tensor_of({0.01F, -1.0F}));
+        const double eps = mode == AdamMode::keras ? 0.01 : 0.001;
+        EXPECT_NEAR(layer.weights[0], -0.01 / (0.01 + eps), 1e-6);
+        EXPECT_NEAR(layer.weights[1], 1 / (1 + eps), 1e-6);
+    }
+}
+
 TEST(Adam, any_number_of_workers_gives_the_same_bits) {
     const auto start = random_tensor<float>({50021, 1, 1, 1}, 1);
     const auto gradients = random_tensor<float>({50021, 1, 1, 1}, 2);
