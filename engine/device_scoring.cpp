@@ -1,7 +1,7 @@
 #include "engine/device_scoring.h"
 
 #include "engine/io/image_file.h"
-#include "engine/scoring_errors.h"
+#include "engine/pipeline/guarded.h"
 #include "engine/stage_pictures.h"
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 namespace boneage::session {
 namespace {
 
+using pipeline::guarded;
 using pipeline::ImageBatch;
 using pipeline::Result;
 using Clock = std::chrono::steady_clock;

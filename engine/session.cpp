@@ -4,9 +4,9 @@
 #include "engine/io/image_file.h"
 #include "engine/io/model_file.h"
 #include "engine/onednn/backend.h"
+#include "engine/pipeline/guarded.h"
 #include "engine/pipeline/pipeline.h"
 #include "engine/row_order.h"
-#include "engine/scoring_errors.h"
 #include "engine/stage_pictures.h"
 
 #include <algorithm>
@@ -18,6 +18,7 @@
 namespace boneage::session {
 namespace {
 
+using pipeline::guarded;
 using pipeline::Result;
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {

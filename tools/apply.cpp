@@ -10,7 +10,6 @@
 #include "tools/commands.h"
 #include "tools/options.h"
 
-#include <charconv>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -37,22 +36,6 @@ struct ApplyOptions {
 };
 using Shared = std::shared_ptr<ApplyOptions>;
 using Operation = std::function<Picture(pipeline::Applier&, const Picture&, const ApplyOptions&)>;
-
-// "640x480": width, then height, each from 1 to `most`.
-ImageSize size_of(const std::string& text, const char* option, int64_t most) {
-    ImageSize size;
-    const char* end = text.data() + text.size();
-    const auto width = std::from_chars(text.data(), end, size.width);
-    if (width.ec == std::errc() && width.ptr != end && *width.ptr == 'x') {
-        const auto height = std::from_chars(width.ptr + 1, end, size.height);
-        const auto fits = [most](int64_t side) { return side >= 1 && side <= most; };
-        if (height.ec == std::errc() && height.ptr == end && fits(size.width) && fits(size.height)) {
-            return size;
-        }
-    }
-    throw UsageError(std::string(option) + " takes WxH with sides from 1 to " + std::to_string(most) +
-                     ", such as 8x8, not \"" + text + "\"");
-}
 
 Picture read(const std::string& path) {
     return io::decode_image(path).pixels;
@@ -141,7 +124,7 @@ void add_resize(CLI::App& command, Work& work, const Shared& options) {
     CLI::App& stage = add_stage(command, work, options, kPictures, "resize", "Scale to a size",
                                 "hand.png out.png --size 384x512 --filter area",
                                 [](pipeline::Applier& applier, const Picture& picture, const ApplyOptions& o) {
-                                    return applier.resize(picture, size_of(o.size, "--size", 65535), o.filter);
+                                    return applier.resize(picture, size_of(o.size, "--size", 1, 65535), o.filter);
                                 });
     stage.add_option("--size", options->size, "Width and height in pixels")->type_name("WxH")->required();
     const std::map<std::string, ResizeFilter> filters{{"area", ResizeFilter::area}, {"linear", ResizeFilter::linear}};
@@ -165,7 +148,7 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
                 MorphologyParams params = o.morphology;
                 params.op = op;
                 if (!o.size.empty()) {
-                    const ImageSize size = size_of(o.size, "--size", 1023);
+                    const ImageSize size = size_of(o.size, "--size", 1, 1023);
                     params.width = size.width;
                     params.height = size.height;
                 }
@@ -174,7 +157,8 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
         stage.add_option("--element", options->morphology.shape, "rect, cross or ellipse (default ellipse)")
             ->type_name("SHAPE")
             ->transform(CLI::CheckedTransformer(shapes).description(""));
-        stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")->type_name("WxH");
+        stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")
+            ->type_name("WxH");
         stage.add_option("--iterations", options->morphology.iterations, "How often")
             ->type_name("N")
             ->check(CLI::Range(1, 1000))
@@ -201,7 +185,7 @@ void add_clahe(CLI::App& command, Work& work, const Shared& options) {
                                 "hand.png out.png --clip-limit 2 --tiles 8x8",
                                 [](pipeline::Applier& applier, const Picture& picture, const ApplyOptions& o) {
                                     ClaheParams params = o.clahe;
-                                    const ImageSize tiles = size_of(o.tiles, "--tiles", 256);
+                                    const ImageSize tiles = size_of(o.tiles, "--tiles", 1, 256);
                                     params.tiles_x = tiles.width;
                                     params.tiles_y = tiles.height;
                                     return applier.clahe(picture, params);

@@ -21,6 +21,7 @@ void add_apply(CLI::App& program, Work& work);
 void add_init(CLI::App& program, Work& work);
 void add_inspect(CLI::App& program, Work& work);
 void add_plan(CLI::App& program, Work& work);
+void add_prepare(CLI::App& program, Work& work);
 void add_score(CLI::App& program, Work& work);
 
 }  // namespace boneage::tools

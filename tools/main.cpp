@@ -77,6 +77,7 @@ int parse_and_run(int argc, char** argv) {
     add_init(program, work);
     add_inspect(program, work);
     add_plan(program, work);
+    add_prepare(program, work);
 
     try {
         program.parse(argc, argv);

@@ -30,6 +30,22 @@ void add_device_option(CLI::App& command, std::string& device) {
         ->group("Speed");
 }
 
+ImageSize size_of(const std::string& text, const char* option, int64_t least, int64_t most) {
+    ImageSize size;
+    const char* end = text.data() + text.size();
+    const auto width = std::from_chars(text.data(), end, size.width);
+    if (width.ec == std::errc() && width.ptr != end && *width.ptr == 'x') {
+        const auto height = std::from_chars(width.ptr + 1, end, size.height);
+        const auto fits = [&](int64_t side) { return side >= least && side <= most; };
+        if (height.ec == std::errc() && height.ptr == end && fits(size.width) && fits(size.height)) {
+            return size;
+        }
+    }
+    throw UsageError(std::string(option) + " takes WxH with sides from " + std::to_string(least) + " to " +
+                     std::to_string(most) + ", such as " + std::to_string(8 * least) + "x" + std::to_string(8 * least) +
+                     ", not \"" + text + "\"");
+}
+
 std::optional<int> choose_gpu(const std::string& device) {
     if (device == "cpu") {
         return std::nullopt;

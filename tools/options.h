@@ -1,6 +1,8 @@
 // What several subcommands share: how they look in the help, and options of one meaning everywhere.
 #pragma once
 
+#include "engine/pipeline/stages.h"
+
 #include <CLI/CLI.hpp>
 #include <optional>
 #include <string>
@@ -9,6 +11,7 @@ namespace boneage::tools {
 
 // Headings under which the program's help lists its subcommands.
 inline constexpr const char* kScoring = "Scoring";
+inline constexpr const char* kTraining = "Training";
 inline constexpr const char* kModels = "Models";
 
 // Adds a subcommand. `examples` are whole command lines, one a line, shown at the end of its help.
@@ -20,5 +23,8 @@ void add_device_option(CLI::App& command, std::string& device);
 // The GPU to compute on, or none for the CPU; auto takes the first GPU there is. UsageError when `device` is none of
 // these; DeviceError, saying what to do, when it asks for a GPU that cannot be used.
 std::optional<int> choose_gpu(const std::string& device);
+
+// "640x480": width, then height, each from `least` to `most`. UsageError naming the option otherwise.
+ImageSize size_of(const std::string& text, const char* option, int64_t least, int64_t most);
 
 }  // namespace boneage::tools

@@ -7,11 +7,11 @@
 #include <new>
 #include <string>
 
-namespace boneage::session {
+namespace boneage::pipeline {
 
-inline pipeline::Result failed(const char* reason, std::string message) {
-    pipeline::Result result;
-    result.status = pipeline::Status::error;
+inline Result failed(const char* reason, std::string message) {
+    Result result;
+    result.status = Status::error;
     result.reason = reason;
     result.message = std::move(message);
     return result;
@@ -20,7 +20,7 @@ inline pipeline::Result failed(const char* reason, std::string message) {
 // Runs `body`, which makes a result. What goes wrong with one image becomes its result; what would go wrong with every
 // image is thrown on.
 template <class Body>
-pipeline::Result guarded(const Body& body) {
+Result guarded(const Body& body) {
     try {
         return body();
     } catch (const InputError& error) {
@@ -34,4 +34,4 @@ pipeline::Result guarded(const Body& body) {
     }
 }
 
-}  // namespace boneage::session
+}  // namespace boneage::pipeline

@@ -1,0 +1,77 @@
+// What the two kinds of preparation share: workers with radiographs of their own, whose results come in order.
+#pragma once
+
+#include "engine/eval/labels.h"
+#include "engine/io/image_file.h"
+#include "engine/pipeline/guarded.h"
+#include "engine/train/contact_sheet.h"
+#include "engine/train/exclusions.h"
+#include "kernels/base/in_order.h"
+#include "kernels/base/workers.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+#include <vector>
+
+namespace boneage::train {
+
+// Runs worker(job) -> Row for every job, each of `workers` threads (0: as many as processors) with a worker of its own
+// that `make_worker` makes in that thread. `sink` gets the rows in the order of the jobs. Returns how many it got:
+// fewer than there are jobs when `stop` became true. Rethrows what a worker or the sink threw.
+template <class Row, class Job, class MakeWorker>
+size_t prepare_in_order(const std::vector<Job>& jobs, int workers, const std::atomic<bool>& stop,
+                        const MakeWorker& make_worker, const typename InOrder<Row>::Sink& sink) {
+    constexpr size_t kWaitingPerWorker = 8;
+    const size_t wanted = static_cast<size_t>(workers > 0 ? workers : available_processors());
+    const size_t count = std::min(wanted, jobs.size());
+    InOrder<Row> order(jobs.size(), 1, kWaitingPerWorker * count, sink, stop);
+    {
+        std::vector<std::jthread> threads;
+        threads.reserve(count);
+        for (size_t i = 0; i < count; ++i) {
+            threads.emplace_back([&] {
+                try {
+                    auto worker = make_worker();
+                    for (auto range = order.take(); !range.empty(); range = order.take()) {
+                        order.give(range.begin, worker(jobs[range.begin]));
+                    }
+                } catch (...) {
+                    order.fail(std::current_exception());
+                }
+            });
+        }
+    }
+    return order.finish();
+}
+
+inline Exclusion exclusion_of(const std::string& id, const std::filesystem::path& path,
+                              const pipeline::Result& result) {
+    const std::string source = path.string();
+    return {id, source, result.reason,
+            result.message.starts_with(source) ? result.message : source + ": " + result.message,
+            result.status == pipeline::Status::error};
+}
+
+// Nothing where the labels do not say.
+inline std::optional<ImageSize> original_size(const eval::Label& label) {
+    if (label.original_height < 1 || label.original_width < 1) {
+        return std::nullopt;
+    }
+    return ImageSize{label.original_height, label.original_width};
+}
+
+inline HostImage<uint8_t> thumbnail_of(Workers& workers, const io::DecodedImage& image,
+                                       const std::optional<ImageSize>& true_size) {
+    const ImageSize shape = true_size.value_or(ImageSize{image.height(), image.width()});
+    return std::visit([&]<class P>(const HostImage<P>& pixels) { return thumbnail<P>(workers, pixels.view(), shape); },
+                      image.pixels);
+}
+
+inline HostImage<uint8_t> copy_of(const HostImage<uint8_t>& image) {
+    HostImage<uint8_t> copy(image.height(), image.width());
+    std::copy_n(image.view().data, image.view().pixels(), copy.view().data);
+    return copy;
+}
+
+}  // namespace boneage::train
