@@ -23,5 +23,6 @@ void add_inspect(CLI::App& program, Work& work);
 void add_plan(CLI::App& program, Work& work);
 void add_prepare(CLI::App& program, Work& work);
 void add_score(CLI::App& program, Work& work);
+void add_train(CLI::App& program, Work& work);
 
 }  // namespace boneage::tools

@@ -78,6 +78,7 @@ int parse_and_run(int argc, char** argv) {
     add_inspect(program, work);
     add_plan(program, work);
     add_prepare(program, work);
+    add_train(program, work);
 
     try {
         program.parse(argc, argv);

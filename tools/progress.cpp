@@ -51,8 +51,9 @@ std::string Progress::text(size_t done, size_t total, const std::string& unit, d
     return text;
 }
 
-void Progress::advance() {
-    ++done_;
+void Progress::advance(size_t by, const std::string& note) {
+    done_ += by;
+    note_ = note;
     const auto now = Clock::now();
     if (now - shown_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kLine))) {
         return;
@@ -62,7 +63,7 @@ void Progress::advance() {
         erase();
         draw();
     } else {
-        std::fprintf(out_, "%s\n", text(done_, total_, unit_, seconds()).c_str());
+        std::fprintf(out_, "%s\n", status().c_str());
     }
 }
 
@@ -80,11 +81,15 @@ void Progress::finish() {
     std::fflush(out_);
 }
 
+std::string Progress::status() const {
+    return text(done_, total_, unit_, seconds()) + (note_.empty() ? "" : ", " + note_);
+}
+
 void Progress::draw() {
     const size_t filled = total_ > 0 ? kBarWidth * done_ / total_ : kBarWidth;
     std::string bar(1, '[');
     bar.append(filled, '#').append(kBarWidth - filled, '.').append("] ");
-    bar.append(text(done_, total_, unit_, seconds()));
+    bar.append(status());
     std::fputs(bar.c_str(), out_);
     std::fflush(out_);
     drawn_ = bar.size();

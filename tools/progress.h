@@ -17,7 +17,8 @@ public:
     // To standard error, as a bar when it is a terminal.
     Progress(size_t total, std::string unit);
 
-    void advance();
+    // `note`, where given, stands behind the bar.
+    void advance(size_t by = 1, const std::string& note = "");
     // A line for people, with the bar kept below it.
     void say(const std::string& line);
     // Removes the bar.
@@ -29,6 +30,7 @@ public:
     static std::string text(size_t done, size_t total, const std::string& unit, double seconds);
 
 private:
+    [[nodiscard]] std::string status() const;
     void draw();
     void erase();
 
@@ -37,6 +39,7 @@ private:
     std::FILE* out_;
     bool terminal_;
     size_t done_ = 0;
+    std::string note_;
     size_t drawn_ = 0;  // columns of the bar that stand on the terminal
     Clock::time_point start_ = Clock::now();
     Clock::time_point shown_ = start_;

@@ -41,8 +41,14 @@ public:
             },
             step);
     }
-    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::AdamBuffers& adam) override {
-        return plan::make_adam<Host>(team_.workers(), adam);
+    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::AdamBuffers& at) override {
+        return plan::make_kernel_step<Host>(team_.workers(), at);
+    }
+    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::ClipBuffers& at) override {
+        return plan::make_kernel_step<Host>(team_.workers(), at);
+    }
+    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::AverageBuffers& at) override {
+        return plan::make_kernel_step<Host>(team_.workers(), at);
     }
 
 private:

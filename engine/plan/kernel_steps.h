@@ -8,9 +8,11 @@
 #include "kernels/nn/adam.h"
 #include "kernels/nn/batch_norm.h"
 #include "kernels/nn/copy.h"
+#include "kernels/nn/gradient_norm.h"
 #include "kernels/nn/linear.h"
 #include "kernels/nn/linear_backward.h"
 #include "kernels/nn/loss.h"
+#include "kernels/nn/moving_average.h"
 #include "kernels/nn/pool.h"
 #include "kernels/nn/pool_backward.h"
 #include "kernels/nn/reduce.h"
@@ -293,12 +295,30 @@ private:
     const TrainingMemory& m_;
 };
 
+// What follows the backward steps.
 template <class Space, class Queue>
-std::unique_ptr<Runnable> make_adam(Queue& queue, const AdamBuffers& at) {
+std::unique_ptr<Runnable> make_kernel_step(Queue& queue, const AdamBuffers& at) {
     return call([&queue, at](std::byte*) {
         adam(queue, Tensor<AdamState, Space>(at.state, 1), Tensor<float, Space>(at.parameters, at.size),
              Tensor<const float, Space>(at.gradients, at.size), Tensor<float, Space>(at.first_moment, at.size),
              Tensor<float, Space>(at.second_moment, at.size));
+    });
+}
+
+template <class Space, class Queue>
+std::unique_ptr<Runnable> make_kernel_step(Queue& queue, const ClipBuffers& at) {
+    const int64_t bytes = clip_gradients_scratch_bytes(at.size);
+    return call(bytes, [&queue, at, bytes](std::byte* scratch) {
+        clip_gradients(queue, Tensor<float, Space>(at.gradients, at.size), at.max_norm,
+                       Tensor<GradientNorm, Space>(at.norm, 1), {scratch, bytes});
+    });
+}
+
+template <class Space, class Queue>
+std::unique_ptr<Runnable> make_kernel_step(Queue& queue, const AverageBuffers& at) {
+    return call([&queue, at](std::byte*) {
+        moving_average(queue, Tensor<const float, Space>(at.decay, 1), Tensor<const float, Space>(at.values, at.size),
+                       Tensor<float, Space>(at.average, at.size));
     });
 }
 

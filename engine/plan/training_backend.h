@@ -4,6 +4,7 @@
 #include "engine/plan/backend.h"
 #include "engine/plan/training_plan.h"
 #include "kernels/nn/adam.h"
+#include "kernels/nn/gradient_norm.h"
 
 namespace boneage::plan {
 
@@ -40,6 +41,22 @@ struct AdamBuffers {
     int64_t size = 0;
 };
 
+// Clipping of all gradients together.
+struct ClipBuffers {
+    GradientNorm* norm = nullptr;
+    float* gradients = nullptr;
+    int64_t size = 0;
+    double max_norm = 0;
+};
+
+// A moving average, `decay` being one float.
+struct AverageBuffers {
+    const float* decay = nullptr;
+    const float* values = nullptr;
+    float* average = nullptr;
+    int64_t size = 0;
+};
+
 // Everything expensive happens in make(): running allocates nothing. What `memory` points to must stay where it is as
 // long as the runnable lives. A back end must outlive what it made, and serves one thread at a time.
 class TrainingBackend {
@@ -54,7 +71,9 @@ public:
     virtual void synchronize() = 0;
 
     [[nodiscard]] virtual std::unique_ptr<Runnable> make(const TrainingStep& step, const TrainingMemory& memory) = 0;
-    [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AdamBuffers& adam) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AdamBuffers& at) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Runnable> make(const ClipBuffers& at) = 0;
+    [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AverageBuffers& at) = 0;
 };
 
 }  // namespace boneage::plan

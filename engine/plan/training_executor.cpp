@@ -40,14 +40,15 @@ const char* name_of(State state) {
 }
 
 TrainingExecutor::TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters,
-                                   bool averages)
+                                   const OptimiserOptions& options)
     : plan_(std::move(plan)),
       backend_(backend),
+      options_(options),
       arena_(backend.allocate(plan_.arena_bytes)),
       names_{State::parameters, State::first_moment, State::second_moment, State::statistics},
       memory_{plan_} {
     expects(plan_.options.traits == backend.traits(), "the plan was lowered for another back end");
-    if (averages) {
+    if (options.averages) {
         names_.insert(names_.end(), {State::average_parameters, State::average_statistics});
     }
     for (const State state : names_) {
@@ -72,16 +73,18 @@ void TrainingExecutor::make_steps() {
     for (const PlannedTrainingStep& planned : plan_.steps) {
         runnables_.push_back(keep(backend_.make(planned.step, memory_)));
     }
-    const auto one_float = static_cast<int64_t>(sizeof(float));
     adam_state_ = backend_.allocate(static_cast<int64_t>(sizeof(AdamState)));
     adam_step_ = keep(backend_.make(AdamBuffers{reinterpret_cast<AdamState*>(adam_state_.get()), memory_.parameters,
                                                 gradients_.data(), flat(State::first_moment).data(),
                                                 flat(State::second_moment).data(), plan_.parameter_floats}));
-    clip_state_ = backend_.allocate(static_cast<int64_t>(sizeof(ClipState)));
-    clip_step_ = keep(backend_.make(
-        ClipBuffers{reinterpret_cast<ClipState*>(clip_state_.get()), gradients_.data(), plan_.parameter_floats}));
-    if (names_.size() > 4) {
-        decay_ = backend_.allocate(one_float);
+    if (options_.max_gradient_norm > 0) {
+        gradient_norm_ = backend_.allocate(static_cast<int64_t>(sizeof(GradientNorm)));
+        clip_step_ = keep(backend_.make(ClipBuffers{reinterpret_cast<GradientNorm*>(gradient_norm_.get()),
+                                                    gradients_.data(), plan_.parameter_floats,
+                                                    options_.max_gradient_norm}));
+    }
+    if (options_.averages) {
+        decay_ = backend_.allocate(static_cast<int64_t>(sizeof(float)));
         const auto* decay = reinterpret_cast<const float*>(decay_.get());
         average_steps_.push_back(keep(backend_.make(AverageBuffers{
             decay, memory_.parameters, flat(State::average_parameters).data(), plan_.parameter_floats})));
@@ -119,7 +122,7 @@ void TrainingExecutor::load(const ParameterSource& parameters) {
     if (!plan_.counters.empty()) {
         batches_before_ = static_cast<int64_t>(parameters(plan_.counters.front()).at(0));
     }
-    if (names_.size() > 4) {
+    if (options_.averages) {
         set_state(State::average_parameters, all);
         set_state(State::average_statistics, statistics);
     }
@@ -167,16 +170,12 @@ void TrainingExecutor::run() {
 void TrainingExecutor::optimise(const AdamParams& params) {
     adam_.params = params;
     backend_.upload(adam_state_.get(), &adam_.params, static_cast<int64_t>(sizeof(AdamParams)));
+    if (clip_step_) {
+        clip_step_->run(scratch_.get());
+    }
     adam_step_->run(scratch_.get());
     backend_.synchronize();
     ++adam_.step;
-}
-
-void TrainingExecutor::clip_gradients(double longest) {
-    const ClipState state{.longest = longest};
-    backend_.upload(clip_state_.get(), &state, static_cast<int64_t>(sizeof(state)));
-    clip_step_->run(scratch_.get());
-    backend_.synchronize();
 }
 
 void TrainingExecutor::average(float decay) {

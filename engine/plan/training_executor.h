@@ -4,6 +4,7 @@
 #include "engine/plan/training_backend.h"
 #include "kernels/nn/loss.h"
 
+#include <algorithm>
 #include <span>
 
 namespace boneage::plan {
@@ -20,12 +21,16 @@ enum class State : uint8_t {
 };
 const char* name_of(State state);
 
+struct OptimiserOptions {
+    double max_gradient_norm = 0;  // gradients that are longer all together are shortened to this; 0: never
+    bool averages = false;         // whether there are averages
+};
+
 class TrainingExecutor {
 public:
-    // Takes initial values by name from `parameters` and makes all steps. With `averages`, average() works. `backend`
-    // must outlive the executor.
+    // Takes initial values by name from `parameters` and makes all steps. `backend` must outlive the executor.
     TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters,
-                     bool averages = false);
+                     const OptimiserOptions& options = {});
 
     // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read. Where
     // the host cannot reach the back end's memory, run() uploads the inputs that were ever asked for.
@@ -35,11 +40,9 @@ public:
 
     // Forward, loss and backward: afterwards the loss, the output and all gradients are there.
     void run();
-    // Shortens the gradients of the last run() to a norm of `longest` where they are longer (gradient_norm.h).
-    void clip_gradients(float longest);
-    // One step of Adam with the gradients of the last run().
+    // One step of Adam with the gradients of the last run(), which are clipped before where the options say so.
     void optimise(const AdamParams& params);
-    // average = decay * average + (1 - decay) * value, for parameters and statistics.
+    // average = decay * average + (1 - decay) * value, for parameters and statistics (moving_average.h).
     void average(float decay);
     // As run(), for callers whose inputs lie at place() already: queues the steps without copying or waiting.
     void enqueue();
@@ -78,15 +81,18 @@ private:
         [[nodiscard]] float* data() const { return reinterpret_cast<float*>(memory.get()); }
     };
     Flat allocate_zeros(int64_t floats);
-    [[nodiscard]] const Flat& flat(State state) const { return states_[static_cast<size_t>(state)]; }
+    [[nodiscard]] const Flat& flat(State state) const {
+        return states_[static_cast<size_t>(std::ranges::find(names_, state) - names_.begin())];
+    }
     [[nodiscard]] std::vector<float> download(const float* from, int64_t floats) const;
-    void upload(float* to, float value);
     [[nodiscard]] std::vector<float> read_value(ValueId id) const;
     [[nodiscard]] ValueId input_called(std::string_view name) const;
     void load(const ParameterSource& parameters);
+    void make_steps();
 
     TrainingPlan plan_;
     TrainingBackend& backend_;
+    OptimiserOptions options_;
     Memory arena_;
     Memory scratch_;
     int64_t scratch_bytes_ = 0;
@@ -95,13 +101,15 @@ private:
     Flat gradients_;
     Memory adam_state_;
     AdamState adam_;  // as uploaded last
-    Memory longest_;  // one float each: what is uploaded before clipping and averaging
-    Memory decay_;
+    Memory gradient_norm_;
+    Memory decay_;  // one float
     TrainingMemory memory_;
     std::vector<std::unique_ptr<Runnable>> runnables_;
     std::unique_ptr<Runnable> adam_step_;
-    std::map<ValueId, std::vector<float>> staging_;         // inputs, where the host cannot reach the arena
-    std::map<std::string, int64_t, std::less<>> counters_;  // what they were at step 0
+    std::unique_ptr<Runnable> clip_step_;
+    std::vector<std::unique_ptr<Runnable>> average_steps_;
+    std::map<ValueId, std::vector<float>> staging_;  // inputs, where the host cannot reach the arena
+    int64_t batches_before_ = 0;
 };
 
 }  // namespace boneage::plan

@@ -27,7 +27,8 @@ std::string shown(const AugmentParams& p) {
     for (const float value :
          {p.rotation_degrees, p.shift, p.zoom, p.shear, p.flip, p.brightness, p.contrast, p.noise, p.erase,
           p.erase_smallest_area, p.erase_largest_area, p.erase_stretch, p.erase_level, p.background}) {
-        text += (text.empty() ? "" : "/") + std::to_string(value);
+        text += std::to_string(value);
+        text += '/';
     }
     return text;
 }

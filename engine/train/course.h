@@ -28,11 +28,12 @@ public:
 
     [[nodiscard]] virtual Judgement judge(const plan::ParameterSource& parameters) = 0;
     [[nodiscard]] virtual Better better() const = 0;
-    // The metric for people: "MAE" in "months".
+    // The metric for people: "MAE" in "months"; the unit may be "".
     [[nodiscard]] virtual std::string metric_name() const = 0;
     [[nodiscard]] virtual std::string metric_unit() const = 0;
-    // What the loss is multiplied by for people, and the unit it then has.
+    // What the loss is multiplied by for people, and the unit it then has; "" for none.
     [[nodiscard]] virtual double loss_scale() const = 0;
+    [[nodiscard]] virtual std::string loss_unit() const = 0;
 
     // How many samples of every age category an epoch draws; empty where there are none.
     [[nodiscard]] virtual std::vector<int64_t> draws_per_category(std::span<const int64_t> samples) const = 0;

@@ -60,8 +60,8 @@ void Trainer::restore() {
     }
     std::vector<std::vector<float>> states;
     std::vector<NamedValues<float>> tensors;
-    states.reserve(plan::kStates.size());
-    for (const plan::State state : plan::kStates) {
+    states.reserve(executor_.states().size());
+    for (const plan::State state : executor_.states()) {
         states.push_back(executor_.state(state));
         tensors.push_back({plan::name_of(state), {static_cast<int64_t>(states.back().size())}, states.back()});
     }
@@ -70,7 +70,7 @@ void Trainer::restore() {
     tensors.push_back({"best_statistics", {static_cast<int64_t>(best_.statistics.size())}, best_.statistics});
     newest.checkpoint.restore(tensors);
     for (size_t i = 0; i < states.size(); ++i) {
-        executor_.set_state(plan::kStates[i], states[i]);
+        executor_.set_state(executor_.states()[i], states[i]);
     }
     executor_.set_step(fields.count("step"));
     epoch_ = fields.count("epoch");
@@ -82,8 +82,8 @@ void Trainer::restore() {
 void Trainer::save() {
     std::vector<std::vector<float>> states;
     std::vector<NamedValues<const float>> tensors;
-    states.reserve(plan::kStates.size());
-    for (const plan::State state : plan::kStates) {
+    states.reserve(executor_.states().size());
+    for (const plan::State state : executor_.states()) {
         states.push_back(executor_.state(state));
         tensors.push_back({plan::name_of(state), {static_cast<int64_t>(states.back().size())}, states.back()});
     }
@@ -125,13 +125,10 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
         }
         adam.learning_rate = schedule_.learning_rate(
             executor_.step(), static_cast<double>(epoch_) + static_cast<double>(i) / static_cast<double>(steps));
-        if (options_.max_gradient_norm > 0) {
-            executor_.clip_gradients(options_.max_gradient_norm);
-        }
         executor_.optimise(adam);
         if (options_.average_decay > 0) {
             const auto t = static_cast<double>(executor_.step());
-            executor_.average(std::min(options_.average_decay, (1 + t) / (10 + t)));
+            executor_.average(static_cast<float>(std::min(options_.average_decay, (1 + t) / (10 + t))));
         }
         total += loss;
         observer_.step(i + 1, steps, total / static_cast<double>(i + 1));

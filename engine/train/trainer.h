@@ -16,10 +16,10 @@ struct TrainerOptions {
     int64_t epochs = 100;
     AdamParams adam;         // its learning rate is the schedule's
     ScheduleParams schedule;
-    // Share of the past in the moving average of all weights, which is then what is judged and kept; 0 for none. In
-    // step t it is at most (1 + t) / (10 + t), so that the first steps are soon forgotten.
+    // Share of the past in the moving average of all weights, which is then what is judged and kept; 0 for none, and
+    // must be where the executor has no averages. In step t it is at most (1 + t) / (10 + t), so that the first steps
+    // are soon forgotten.
     double average_decay = 0;
-    double max_gradient_norm = 0;  // gradients longer than that are shortened to it; 0: never
     std::string folder;            // where checkpoint.safetensors and train.jsonl go
     bool resume = false;           // from the folder's checkpoint
 };

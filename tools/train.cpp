@@ -1,0 +1,129 @@
+// boneage train: a ResNet34 learns ages from a cache that `boneage prepare` made.
+#include "engine/errors.h"
+#include "engine/io/model_file.h"
+#include "engine/onednn/backend.h"
+#include "engine/onednn/training_backend.h"
+#include "engine/train/age_course.h"
+#include "engine/train/trainer.h"
+#include "tools/commands.h"
+#include "tools/interrupt.h"
+#include "tools/options.h"
+#include "tools/train_options.h"
+#include "tools/train_progress.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+namespace boneage::tools {
+namespace {
+
+struct Options {
+    TrainOptions shared;
+    train::AgeCourseOptions course;
+    double balance = 1;
+    bool shuffle = false;
+};
+
+std::string card_text(const Options& options, const train::AgeCourse& course, const train::AgeCache& cache,
+                      const train::EpochRecord& record) {
+    char text[512];
+    std::snprintf(text, sizeof(text),
+                  "Trained by `boneage train` for %lld epochs on %lld pictures (%s). Validation MAE %.2f months over %lld "
+                  "pictures, from which the epoch was chosen. Research use only; not a medical device.",
+                  static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()),
+                  cache.source().c_str(), record.val_mae_months.value_or(0.0),
+                  static_cast<long long>(course.validation_samples()));
+    return options.shared.card.empty() ? text : options.shared.card + "\n" + text;
+}
+
+ExitCode train_ages(const Options& options) {
+    const train::AgeCache cache((std::filesystem::path(options.shared.cache) / train::kAgeCacheName).string());
+    const int threads = threads_of(options.shared);
+    train::AgeCourseOptions course_options = options.course;
+    course_options.seed = options.shared.seed;
+    course_options.augment = options.shared.augment;
+    course_options.balance = options.shuffle ? std::nullopt : std::optional(options.balance);
+    course_options.judged_precision = options.shared.precision;
+    const auto judge = onednn::make_backend({.threads = threads});
+    train::AgeCourse course(cache, course_options, *judge, threads);
+
+    const net::Graph graph = net::resnet34(course_options.network);
+    const auto backend = onednn::make_training_backend(threads);
+    plan::TrainingOptions lowering;
+    lowering.batch = options.shared.batch;
+    lowering.height = cache.recipe().input.height;
+    lowering.width = cache.recipe().input.width;
+    lowering.precision = options.shared.precision;
+    lowering.loss = plan::Loss::absolute_error;
+    lowering.traits = backend->traits();
+    plan::TrainingExecutor executor(plan::lower_training(graph, lowering), *backend,
+                                    starting_parameters(options.shared, course_options.network),
+                                    optimiser_options(options.shared));
+
+    TrainProgress progress(course, options.shared.epochs, options.shared.batch);
+    train::TrainObserver observer = progress.observer();
+    const std::string model = (std::filesystem::path(options.shared.out) / "resnet34.safetensors").string();
+    observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
+        io::write_model(model,
+                        {course_options.network, pipeline::to_json(cache.recipe()), true,
+                         card_text(options, course, cache, record)},
+                        parameters, io::StoredType::f32);
+    };
+    train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::lower), observer);
+    if (const auto sampling = course.sampling(trainer.epochs())) {
+        progress.say(sampling->text());
+    }
+    progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
+                 std::to_string(course.validation_samples()) + " to judge by, " + std::to_string(lowering.width) + "x" +
+                 std::to_string(lowering.height) + " pixels");
+    return tell_end(trainer.run(interrupted()), trainer, progress, course, model);
+}
+
+}  // namespace
+
+void add_train(CLI::App& program, Work& work) {
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = add_command(
+        program, kTraining, "train",
+        "Train a ResNet34 to estimate ages.\n\n"
+        "Reads the cache that `boneage prepare` made, trains on its pictures of split train and judges every epoch by\n"
+        "those of split val. The folder of the run gets resnet34.safetensors (the best epoch so far), train.jsonl (one\n"
+        "line an epoch) and checkpoint.safetensors, from which --resume continues to the same bits after Ctrl-C, a\n"
+        "crash or a power cut; the running epoch is lost at most.",
+        "boneage train cache/ -o run/ --epochs 60 --precision bf16\n"
+        "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
+        "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
+    add_train_options(*command, options->shared, 16);
+    command->add_flag("--sex-input,!--no-sex-input", options->course.network.sex_input,
+                      "Whether the network is told the child's sex (default: it is)")
+        ->group("Network");
+    options->course.network.sex_input = true;
+    command->add_option("--hidden", options->course.network.hidden, "Width of a hidden layer before the answer")
+        ->type_name("N")
+        ->check(CLI::Range(0, 4096))
+        ->capture_default_str()
+        ->group("Network");
+    command->add_option("--unknown-sex", options->course.unknown_sex,
+                        "Share of the samples whose sex is withheld, so that it learns to do without")
+        ->type_name("SHARE")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str()
+        ->group("Network");
+    command->add_option("--balance", options->balance,
+                        "Drawing by age category: 1 draws all categories equally often, 0 as they come")
+        ->type_name("POWER")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str()
+        ->group("Samples");
+    command->add_option("--category", options->course.category_months, "Width of an age category in months")
+        ->type_name("MONTHS")
+        ->check(CLI::Range(1.0, 240.0))
+        ->capture_default_str()
+        ->group("Samples");
+    command->add_flag("--shuffle", options->shuffle, "Show every sample once an epoch instead of drawing")
+        ->group("Samples");
+    command->final_callback([options, &work] { work = [options] { return train_ages(*options); }; });
+}
+
+}  // namespace boneage::tools

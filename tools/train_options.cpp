@@ -1,0 +1,182 @@
+#include "tools/train_options.h"
+
+#include "engine/errors.h"
+
+#include <filesystem>
+#include <memory>
+
+namespace boneage::tools {
+namespace {
+
+constexpr const char* kRun = "Run";
+constexpr const char* kRate = "Learning rate";
+constexpr const char* kOptimiser = "Optimiser";
+constexpr const char* kAugment = "Augmentation (each sample anew, by the seed)";
+
+class Group {
+public:
+    Group(CLI::App& command, const char* name) : command_(command), name_(name) {}
+
+    template <class T>
+    CLI::Option* number(const char* option, T& value, const char* type, double low, double high,
+                        const std::string& description) {
+        return command_.add_option(option, value, description)
+            ->type_name(type)
+            ->check(CLI::Range(low, high))
+            ->capture_default_str()
+            ->group(name_);
+    }
+
+private:
+    CLI::App& command_;
+    const char* name_;
+};
+
+void add_rate_options(CLI::App& command, TrainOptions& options) {
+    Group rate(command, kRate);
+    command
+        .add_option("--schedule", options.schedule,
+                    "How the rate changes: constant, plateau-torch or plateau-keras (lowered when the validation no "
+                    "longer improves, by PyTorch's or Keras's rules), cosine, one-cycle")
+        ->type_name("RULE")
+        ->check(CLI::IsMember({"constant", "plateau-torch", "plateau-keras", "cosine", "one-cycle"}))
+        ->capture_default_str()
+        ->group(kRate);
+    rate.number("--rate", options.rate, "RATE", 1e-9, 10, "The largest learning rate");
+    rate.number("--min-rate", options.min_rate, "RATE", 0, 10, "The smallest, for plateau and cosine");
+    rate.number("--warmup", options.warmup_epochs, "EPOCHS", 0, 1e6, "Linear rise before; not with one-cycle");
+    rate.number("--factor", options.factor, "F", 0, 1, "What a plateau multiplies the rate by");
+    rate.number("--patience", options.patience, "EPOCHS", 0, 1e6, "Epochs without improvement that make a plateau");
+    command
+        .add_option("--stop-after", options.stop_after,
+                    "End the training after so many epochs without improvement (default: never)")
+        ->type_name("EPOCHS")
+        ->check(CLI::Range(0, 1000000))
+        ->group(kRate);
+
+    Group optimiser(command, kOptimiser);
+    command
+        .add_option("--optimiser", options.optimiser,
+                    "adam and adamw as PyTorch has them, or keras-adam, whose eps stands elsewhere")
+        ->type_name("NAME")
+        ->check(CLI::IsMember({"adam", "adamw", "keras-adam"}))
+        ->capture_default_str()
+        ->group(kOptimiser);
+    optimiser.number("--weight-decay", options.weight_decay, "F", 0, 10, "Pulls weights towards 0");
+    optimiser.number("--clip", options.clip, "NORM", 0, 1e9,
+                     "Gradients longer than this are shortened to it; 0: never");
+    optimiser.number("--ema", options.ema, "DECAY", 0, 0.999999,
+                     "Judge and keep a moving average of the weights; 0: the weights themselves");
+}
+
+void add_augment_options(CLI::App& command, AugmentParams& augment) {
+    Group group(command, kAugment);
+    group.number("--rotate", augment.rotation_degrees, "DEGREES", 0, 180, "Turned, either way");
+    group.number("--shift", augment.shift, "SHARE", 0, 1, "Moved, as a share of the sides, either way");
+    group.number("--zoom", augment.zoom, "F", 0, 10, "Scaled between 1/(1+F) and 1+F");
+    group.number("--shear", augment.shear, "F", 0, 10, "Columns that a row moves for each row, either way");
+    group.number("--flip", augment.flip, "P", 0, 1, "Probability of swapping left and right");
+    group.number("--brightness", augment.brightness, "F", 0, 1, "Added to values of 0..1, either way");
+    group.number("--contrast", augment.contrast, "F", 0, 10, "Contrast times 1/(1+F) to 1+F");
+    group.number("--noise", augment.noise, "F", 0, 1, "Largest standard deviation of noise on values of 0..1");
+    group.number("--erase", augment.erase, "P", 0, 1, "Probability of erasing a rectangle");
+    group.number("--erase-area", augment.erase_largest_area, "SHARE", 0, 1, "Its largest area");
+}
+
+}  // namespace
+
+void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) {
+    options.batch = batch;
+    options.augment = {.rotation_degrees = 20,
+                       .shift = 0.08F,
+                       .zoom = 0.15F,
+                       .shear = 0.05F,
+                       .flip = 0.5F,
+                       .brightness = 0.1F,
+                       .contrast = 0.25F,
+                       .noise = 0.02F,
+                       .erase = 0,
+                       .erase_smallest_area = 0.02F,
+                       .erase_largest_area = 0.15F,
+                       .erase_stretch = 1};
+    command.add_option("cache", options.cache, "The folder that `boneage prepare` made")->type_name("CACHE")->required();
+    command.add_option("-o,--out", options.out, "The folder of this run, made where it does not exist")
+        ->type_name("RUN")
+        ->required();
+    command.add_flag("--resume", options.resume, "Continue the run in that folder from its checkpoint");
+    command.add_option("--start-from", options.start_from, "Begin with the weights of this model")->type_name("FILE");
+    command.add_option("--card", options.card, "A sentence for the model's card")->type_name("TEXT");
+    Group run(command, kRun);
+    run.number("--epochs", options.epochs, "N", 1, 1e6, "Epochs");
+    run.number("--batch", options.batch, "N", 2, 4096, "Samples in a step");
+    run.number("--seed", options.seed, "N", 0, 1e15, "Decides initial weights, drawing and augmentation");
+    run.number("--threads", options.threads, "N", 0, 1024, "Threads that compute; 0: one for each processor");
+    const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
+                                                            {"bf16", plan::Precision::bf16}};
+    command.add_option("--precision", options.precision, "f32, or bf16 for speed; weights stay float32 (default f32)")
+        ->type_name("TYPE")
+        ->transform(CLI::Transformer(precisions))
+        ->group(kRun);
+    add_rate_options(command, options);
+    add_augment_options(command, options.augment);
+}
+
+train::TrainerOptions trainer_options(const TrainOptions& options, train::Better better) {
+    std::error_code problem;
+    std::filesystem::create_directories(options.out, problem);
+    if (problem) {
+        throw Error(options.out + " cannot be made: " + problem.message());
+    }
+    train::TrainerOptions made;
+    made.epochs = options.epochs;
+    made.folder = options.out;
+    made.resume = options.resume;
+    made.average_decay = options.ema;
+    made.adam.weight_decay = options.weight_decay;
+    made.adam.decoupled = options.optimiser == "adamw";
+    if (options.optimiser == "keras-adam") {
+        made.adam.mode = AdamMode::keras;
+        made.adam.eps = 1e-7;
+    }
+    train::ScheduleParams& schedule = made.schedule;
+    schedule.learning_rate = options.rate;
+    schedule.better = better;
+    schedule.stopping.patience = options.stop_after;
+    const auto epochs = [](double amount) { return train::Extent{amount, train::Extent::Unit::epochs}; };
+    schedule.warmup.over = epochs(options.warmup_epochs);
+    const auto total = static_cast<double>(options.epochs);
+    if (options.schedule == "plateau-torch") {
+        schedule.rule = train::TorchPlateau{
+            .factor = options.factor, .patience = options.patience, .min_learning_rate = options.min_rate};
+    } else if (options.schedule == "plateau-keras") {
+        schedule.rule = train::KerasPlateau{
+            .factor = options.factor, .patience = options.patience, .min_learning_rate = options.min_rate};
+    } else if (options.schedule == "cosine") {
+        schedule.rule = train::Cosine{.total = epochs(total), .min_learning_rate = options.min_rate};
+    } else if (options.schedule == "one-cycle") {
+        schedule.rule = train::OneCycle{.total = epochs(total)};
+    }
+    return made;
+}
+
+plan::OptimiserOptions optimiser_options(const TrainOptions& options) {
+    return {.max_gradient_norm = options.clip, .averages = options.ema > 0};
+}
+
+int threads_of(const TrainOptions& options) {
+    return options.threads > 0 ? options.threads : available_processors();
+}
+
+plan::ParameterSource starting_parameters(const TrainOptions& options, const io::Architecture& network) {
+    if (options.start_from.empty()) {
+        return io::initial_parameters(io::graph_of(network), options.seed);
+    }
+    const auto model = std::make_shared<io::ModelFile>(options.start_from);
+    if (model->card().architecture != network) {
+        throw UsageError(options.start_from + " holds another network than the one to be trained: " +
+                         io::to_json(model->card().architecture));
+    }
+    return [model, source = model->parameters()](std::string_view name) { return source(name); };
+}
+
+}  // namespace boneage::tools

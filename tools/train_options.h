@@ -1,0 +1,48 @@
+// What the two trainings share on the command line.
+#pragma once
+
+#include "engine/io/model_file.h"
+#include "engine/train/age_course.h"
+#include "engine/train/trainer.h"
+
+#include <CLI/CLI.hpp>
+
+namespace boneage::tools {
+
+struct TrainOptions {
+    std::string cache;
+    std::string out;
+    bool resume = false;
+    std::string start_from;  // a model whose values are the first ones; empty: drawn from the seed
+    std::string card;
+    uint64_t seed = 1;
+
+    int64_t epochs = 100;
+    int64_t batch = 16;
+    plan::Precision precision = plan::Precision::f32;
+    int threads = 0;
+
+    std::string schedule = "plateau-torch";
+    double rate = 1e-3;
+    double min_rate = 0;
+    double warmup_epochs = 0;
+    double factor = 0.1;
+    int64_t patience = 10;
+    std::optional<int64_t> stop_after;
+    std::string optimiser = "adam";
+    double weight_decay = 0;
+    double clip = 0;
+    double ema = 0;
+
+    AugmentParams augment;
+};
+
+void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch);
+
+train::TrainerOptions trainer_options(const TrainOptions& options, train::Better better);
+plan::OptimiserOptions optimiser_options(const TrainOptions& options);
+int threads_of(const TrainOptions& options);
+// The values a training starts from. Throws UsageError when --start-from is another network.
+plan::ParameterSource starting_parameters(const TrainOptions& options, const io::Architecture& network);
+
+}  // namespace boneage::tools
