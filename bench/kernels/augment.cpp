@@ -1,5 +1,5 @@
 // Batches for training: 16 pictures of 224x224 for the age network, 8 patches of 256x256 for the segmenter. The times
-// are those of the whole batch.
+// are those of the whole batch. Every call draws anew: the time is the mean over all draws.
 #include "kernels/image/augment.h"
 
 #include "bench/kernels/radiograph.h"
@@ -43,23 +43,6 @@ struct Memory {
     [[nodiscard]] Tensor<const int32_t, Host> table() const { return {indices.data(), indices.size()}; }
 };
 
-// Every call draws anew, so that the time is that of the mean over all draws.
-template <class Call>
-void measure(const std::string& name, int64_t pixels, Call call) {
-    for (const int threads : {1, 2}) {
-        benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(),
-                                     [=](benchmark::State& state) {
-                                         Workers workers(threads);
-                                         for (auto _ : state) {
-                                             call(workers);
-                                         }
-                                         state.SetItemsProcessed(state.iterations() * pixels);
-                                     })
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-    }
-}
-
 void add_pictures(const std::string& name, const AugmentParams& params) {
     static const cv::Mat picture = [] {
         cv::Mat resized;
@@ -67,7 +50,7 @@ void add_pictures(const std::string& name, const AugmentParams& params) {
         return resized;
     }();
     static Memory memory(kSamples, kSide, 1);
-    measure(name, kSamples * kSide * kSide, [=](Workers& workers) {
+    measure(name, kSamples * kSide * kSide * 5, [=](Workers& workers) {
         memory.draws.first += kSamples;
         augment(workers, {picture.ptr<uint8_t>(), 1, kSide, kSide}, memory.table(), {&memory.draws, 1},
                 {memory.dst.data(), kSamples, kSide, kSide}, params, kNormalise,
@@ -77,7 +60,7 @@ void add_pictures(const std::string& name, const AugmentParams& params) {
 
 void add_patches(const std::string& name, const AugmentParams& params) {
     static Memory memory(kPatches, kPatch, 1);
-    measure(name, kPatches * kPatch * kPatch, [=](Workers& workers) {
+    measure(name, kPatches * kPatch * kPatch * 10, [=](Workers& workers) {
         memory.draws.first += kPatches;
         augment_patches(workers, one(view<uint8_t>(radiograph())), one(view<uint8_t>(mask())), memory.table(),
                         {&memory.draws, 1}, {memory.dst.data(), kPatches, kPatch, kPatch},

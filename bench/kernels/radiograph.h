@@ -79,4 +79,21 @@ void compare(const std::string& name, int64_t bytes, Ours ours, OpenCv opencv) {
     }
 }
 
+// The same for what has no peer: times `call` (given Workers) alone.
+template <class Call>
+void measure(const std::string& name, int64_t bytes, Call call) {
+    for (const int threads : {1, 2}) {
+        benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(),
+                                     [=](benchmark::State& state) {
+                                         Workers workers(threads);
+                                         for (auto _ : state) {
+                                             call(workers);
+                                         }
+                                         state.SetBytesProcessed(state.iterations() * bytes);
+                                     })
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
+    }
+}
+
 }  // namespace boneage::bench

@@ -31,23 +31,6 @@ const Canvas& canvas() {
     return the_canvas;
 }
 
-// Times `call` (given Workers) alone.
-template <class Call>
-void measure(const std::string& name, int64_t bytes, Call call) {
-    for (const int threads : {1, 2}) {
-        benchmark::RegisterBenchmark((name + "/threads:" + std::to_string(threads)).c_str(),
-                                     [=](benchmark::State& state) {
-                                         Workers workers(threads);
-                                         for (auto _ : state) {
-                                             call(workers);
-                                         }
-                                         state.SetBytesProcessed(state.iterations() * bytes);
-                                     })
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-    }
-}
-
 [[maybe_unused]] const bool kRegistered = [] {
     static cv::Mat map;
     static HostImage<uint8_t> above(radiograph().rows, radiograph().cols);

@@ -1,50 +1,11 @@
+#include "kernels/nn/halve.cuh"
 #include "kernels/nn/loss.h"
 #include "kernels/nn/loss_math.h"
-#include "kernels/nn/packet.cuh"
 
 namespace boneage {
 namespace {
 
 static_assert(kThreads == kLossLanes, "the contract's 256 partial sums are a block's threads");
-
-// Halves the threads' sums as the contract says; the totals are valid in the whole block. A warp for each sum: its
-// lanes add what lies 128, 64 and 32 threads apart by themselves, the rest is a tree of shuffles.
-template <int kSums>
-__device__ void halve(const double (&sums)[kSums], double (&totals)[kSums]) {
-    static_assert(kSums <= kLossLanes / 32);
-    __shared__ double lanes[kSums][kLossLanes];
-    __shared__ double halved[kSums];
-#pragma unroll
-    for (int s = 0; s < kSums; ++s) {
-        lanes[s][threadIdx.x] = sums[s];
-    }
-    __syncthreads();
-    const unsigned warp = threadIdx.x / 32;
-    const unsigned lane = threadIdx.x % 32;
-    if (warp < kSums) {
-        double part[kLossLanes / 32];
-#pragma unroll
-        for (int i = 0; i < kLossLanes / 32; ++i) {
-            part[i] = lanes[warp][lane + 32 * i];
-        }
-#pragma unroll
-        for (int half = kLossLanes / 64; half >= 1; half /= 2) {
-#pragma unroll
-            for (int i = 0; i < half; ++i) {
-                part[i] += part[i + half];
-            }
-        }
-        part[0] = warp_sum(part[0]);
-        if (lane == 0) {
-            halved[warp] = part[0];
-        }
-    }
-    __syncthreads();
-#pragma unroll
-    for (int s = 0; s < kSums; ++s) {
-        totals[s] = halved[s];
-    }
-}
 
 // One block: a batch of ages is a few hundred numbers.
 __global__ void __launch_bounds__(kThreads)
