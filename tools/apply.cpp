@@ -157,8 +157,7 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
         stage.add_option("--element", options->morphology.shape, "rect, cross or ellipse (default ellipse)")
             ->type_name("SHAPE")
             ->transform(CLI::CheckedTransformer(shapes).description(""));
-        stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")
-            ->type_name("WxH");
+        stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")->type_name("WxH");
         stage.add_option("--iterations", options->morphology.iterations, "How often")
             ->type_name("N")
             ->check(CLI::Range(1, 1000))

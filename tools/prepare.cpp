@@ -19,6 +19,8 @@ namespace {
 struct Options {
     std::vector<std::string> data;
     std::string labels;
+    std::string masks;
+    std::string label;
     std::string out;
     std::string segmenter;
     std::string recipe_file;
@@ -95,12 +97,44 @@ private:
     std::optional<Progress> progress_;
 };
 
-ExitCode prepare(const Options& options) {
+train::PrepareOptions common(const Options& options) {
     train::PrepareOptions asked;
     asked.data = {options.data.begin(), options.data.end()};
-    asked.labels = options.labels;
+    if (!options.labels.empty()) {
+        asked.labels = options.labels;
+    }
     asked.folder = options.out;
     asked.workers = options.workers;
+    return asked;
+}
+
+ExitCode prepare_masks(const Options& options) {
+    if (!options.segmenter.empty() || !options.input.empty()) {
+        throw UsageError("--masks prepares what a segmenter is trained on: --segmenter and --input do not go with it");
+    }
+    train::PrepareOptions asked = common(options);
+    asked.masks = options.masks;
+    if (!options.label.empty()) {
+        asked.mask_label = options.label;
+    }
+    if (!options.recipe_file.empty()) {
+        asked.recipe = recipe_in(options.recipe_file);
+    }
+    change(asked.recipe, options);
+    Follower follower;
+    const train::PrepareReport report = train::prepare_masks(asked, std::ref(follower), interrupted());
+    follower.finish();
+    return tell(report, options, follower.seconds());
+}
+
+ExitCode prepare_ages(const Options& options) {
+    if (options.labels.empty()) {
+        throw UsageError("prepare needs --labels with the ages, or --masks with the outlines of hands");
+    }
+    if (!options.label.empty()) {
+        throw UsageError("--label chooses among the labels of --masks, which is missing");
+    }
+    train::PrepareOptions asked = common(options);
     asked.restore_aspect = options.restore_aspect;
     std::optional<io::ModelFile> segmenter;
     if (!options.segmenter.empty()) {
@@ -143,17 +177,26 @@ void add_prepare(CLI::App& program, Work& work) {
         "  ages.safetensors   the pictures that the network is trained on, with ages, sexes and splits\n"
         "  excluded.csv       what was left out and why: low_contrast, no_hand, no_image, no_label, unreadable, ...\n"
         "  contact_sheet.png  a few dozen of them, before and after: look at it before you train\n"
+        "or, with --masks, masks.safetensors: what the segmenter is trained on.\n"
         "A file's name without extension is its id in the labels. The exit code is 1 when a file could not be read.",
         "boneage prepare images/ --labels labels.csv -o cache/\n"
-        "boneage prepare images/ --labels labels.csv --segmenter weights/unet.safetensors --restore-aspect -o cache/");
+        "boneage prepare images/ --labels labels.csv --segmenter weights/unet.safetensors --restore-aspect -o cache/\n"
+        "boneage prepare images/ --masks masks/ --labels labels.csv -o hands/");
     command->add_option("data", options->data, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")
         ->type_name("DATA")
         ->required();
     command
         ->add_option("--labels", options->labels,
                      "A table with columns id and boneage_months, optionally sex, split, orig_width and orig_height")
-        ->type_name("CSV")
-        ->required();
+        ->type_name("CSV");
+    command
+        ->add_option("--masks", options->masks,
+                     "Prepare for the segmenter instead: a folder of masks named as the images, PNG or JSON of "
+                     "LabelMe, or a file of COCO's; --labels then gives original sizes")
+        ->type_name("DIR");
+    command
+        ->add_option("--label", options->label, "Which label of the annotations is the hand, where they have several")
+        ->type_name("NAME");
     command->add_option("-o,--out", options->out, "The folder to write into; made when missing")
         ->type_name("CACHE")
         ->required();
@@ -180,7 +223,9 @@ void add_prepare(CLI::App& program, Work& work) {
         ->type_name("N")
         ->check(CLI::Range(1, 1024))
         ->group("Speed");
-    command->final_callback([options, &work] { work = [options] { return prepare(*options); }; });
+    command->final_callback([options, &work] {
+        work = [options] { return options->masks.empty() ? prepare_ages(*options) : prepare_masks(*options); };
+    });
 }
 
 }  // namespace boneage::tools

@@ -16,6 +16,8 @@ namespace fs = std::filesystem;
 // Lists one named folder. Folders wait on a stack, not in recursion, so their depth does not matter.
 class FolderWalk {
 public:
+    explicit FolderWalk(const Wanted& wanted) : wanted_(wanted) {}
+
     std::vector<Input> run(const fs::path& top) {
         enter(top);
         while (!waiting_.empty()) {
@@ -26,7 +28,7 @@ public:
         std::sort(found_.begin(), found_.end(),
                   [](const Input& a, const Input& b) { return a.source.native() < b.source.native(); });
         if (found_.empty()) {
-            found_.push_back({top, InputError("empty", top.string() + " holds no PNG, JPEG or BMP image")});
+            found_.push_back({top, InputError("empty", top.string() + " holds no " + wanted_.called)});
         }
         return std::move(found_);
     }
@@ -49,7 +51,7 @@ private:
             std::error_code ignored;
             if (entry->is_directory(ignored)) {
                 enter(entry->path());
-            } else if (has_image_extension(entry->path())) {
+            } else if (wanted_.counts(entry->path())) {
                 found_.push_back({entry->path(), std::nullopt});
             }
         }
@@ -59,6 +61,7 @@ private:
         }
     }
 
+    const Wanted& wanted_;
     std::vector<fs::path> waiting_;
     std::set<std::pair<dev_t, ino_t>> visited_;
     std::vector<Input> found_;
@@ -78,13 +81,13 @@ bool has_image_extension(const fs::path& path) {
     return std::any_of(kExtensions.begin(), kExtensions.end(), ends_with);
 }
 
-std::vector<Input> list_inputs(const std::vector<fs::path>& named) {
+std::vector<Input> list_inputs(const std::vector<fs::path>& named, const Wanted& wanted) {
     std::vector<Input> inputs;
     for (const fs::path& path : named) {
         std::error_code error;
         const fs::file_status status = fs::status(path, error);
         if (fs::is_directory(status)) {
-            for (Input& input : FolderWalk().run(path)) {
+            for (Input& input : FolderWalk(wanted).run(path)) {
                 inputs.push_back(std::move(input));
             }
         } else if (fs::exists(status)) {

@@ -16,6 +16,8 @@ namespace boneage::train {
 struct PrepareOptions {
     std::vector<std::filesystem::path> data;      // files and folders of radiographs, as `boneage score` takes them
     std::optional<std::filesystem::path> labels;  // ages need them; for masks they give the original sizes
+    std::optional<std::filesystem::path> masks;   // a folder of masks, or a file of COCO's
+    std::optional<std::string> mask_label;        // which of the annotations' labels is the hand
     std::filesystem::path folder;                 // is made where missing; what is written is replaced there
     pipeline::Recipe recipe;
     std::optional<pipeline::SegmenterSource> segmenter;  // for ages; none: the whole image counts as hand
@@ -44,5 +46,17 @@ using PrepareWatcher = std::function<void(size_t total, const Exclusion*)>;
 // The files do not depend on the number of workers. Once `stop` is true the run ends and writes nothing. Throws
 // UsageError when the labels, the recipe or the segmenter cannot be used, or no radiograph is left.
 PrepareReport prepare_ages(const PrepareOptions& options, const PrepareWatcher& watcher, const std::atomic<bool>& stop);
+
+// The same for images with masks. A mask belongs to the image of its id and is
+//   a picture, PNG or BMP: what is not 0 is hand; of the image's size, or of another one with the shape that the image
+//   has once its aspect is restored by the labels' original size
+//   polygons (annotations.h), in pixels of the size that their file tells, else of the image
+// Where the images lie in the folder of the masks itself, only its JSON files are masks. Makes in the folder
+//   masks.safetensors   in the byte order of the ids (mask_cache.h)
+//   excluded.csv        masks without image, of another shape, empty, ...
+//   contact_sheet.png   before, and after with the outline of the mask
+//   excluded_sheet.png
+PrepareReport prepare_masks(const PrepareOptions& options, const PrepareWatcher& watcher,
+                            const std::atomic<bool>& stop);
 
 }  // namespace boneage::train

@@ -151,13 +151,7 @@ PrepareReport prepare_ages(const PrepareOptions& options, const PrepareWatcher& 
     if (report.stopped) {
         return report;
     }
-    report.exclusions.write_csv(options.folder / "excluded.csv");
-    if (report.prepared == 0) {
-        throw UsageError("no radiograph is left to train on: " + (options.folder / "excluded.csv").string() +
-                         " says why each was left out");
-    }
-    write_sheet(options.folder / "contact_sheet", sheet);
-    write_sheet(options.folder / "excluded_sheet", rejected);
+    finish(options.folder, report, sheet, rejected);
     cache.commit();
     return report;
 }

@@ -5,7 +5,7 @@
 #include "engine/io/image_file.h"
 #include "engine/pipeline/guarded.h"
 #include "engine/train/contact_sheet.h"
-#include "engine/train/exclusions.h"
+#include "engine/train/prepare.h"
 #include "kernels/base/in_order.h"
 #include "kernels/base/workers.h"
 
@@ -66,6 +66,18 @@ inline HostImage<uint8_t> thumbnail_of(Workers& workers, const io::DecodedImage&
     const ImageSize shape = true_size.value_or(ImageSize{image.height(), image.width()});
     return std::visit([&]<class P>(const HostImage<P>& pixels) { return thumbnail<P>(workers, pixels.view(), shape); },
                       image.pixels);
+}
+
+// Writes what stands beside a cache. Throws UsageError when nothing is left for the cache itself.
+inline void finish(const std::filesystem::path& folder, const PrepareReport& report,
+                   const std::vector<SheetPair>& sheet, const std::vector<SheetPair>& rejected) {
+    report.exclusions.write_csv(folder / "excluded.csv");
+    if (report.prepared == 0) {
+        throw UsageError("no radiograph is left to train on: " + (folder / "excluded.csv").string() +
+                         " says why each was left out");
+    }
+    write_sheet(folder / "contact_sheet", sheet);
+    write_sheet(folder / "excluded_sheet", rejected);
 }
 
 inline HostImage<uint8_t> copy_of(const HostImage<uint8_t>& image) {
