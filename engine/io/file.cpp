@@ -124,16 +124,19 @@ void AtomicFile::commit() {
         fail("renamed");
     }
     ::close(std::exchange(descriptor_, -1));
-    // The rename itself is safe from a power cut once the folder is synced; not every file system can.
-    const std::string folder = std::filesystem::path(path_).parent_path().string();
-    const Descriptor directory(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (directory.get() >= 0) {
-        ::fsync(directory.get());
-    }
+    sync_folder_of(path_);
 }
 
 void AtomicFile::fail(const char* doing) const {
     throw Error(path_ + " cannot be " + doing + ": " + std::strerror(errno));
+}
+
+void sync_folder_of(const std::string& path) {
+    const std::string folder = std::filesystem::path(path).parent_path().string();
+    const Descriptor directory(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (directory.get() >= 0) {
+        ::fsync(directory.get());
+    }
 }
 
 }  // namespace boneage::io

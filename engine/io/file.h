@@ -48,4 +48,7 @@ private:
     int descriptor_ = -1;
 };
 
+// Makes what was renamed in the folder of `path` last through a power cut; not every file system can.
+void sync_folder_of(const std::string& path);
+
 }  // namespace boneage::io
