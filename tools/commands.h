@@ -24,5 +24,6 @@ void add_plan(CLI::App& program, Work& work);
 void add_prepare(CLI::App& program, Work& work);
 void add_score(CLI::App& program, Work& work);
 void add_train(CLI::App& program, Work& work);
+void add_train_segmenter(CLI::App& program, Work& work);
 
 }  // namespace boneage::tools

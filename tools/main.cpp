@@ -79,6 +79,7 @@ int parse_and_run(int argc, char** argv) {
     add_plan(program, work);
     add_prepare(program, work);
     add_train(program, work);
+    add_train_segmenter(program, work);
 
     try {
         program.parse(argc, argv);

@@ -22,17 +22,6 @@ std::vector<double> ages_of(const AgeCache& cache, std::span<const int64_t> samp
     return ages;
 }
 
-std::string shown(const AugmentParams& p) {
-    std::string text;
-    for (const float value :
-         {p.rotation_degrees, p.shift, p.zoom, p.shear, p.flip, p.brightness, p.contrast, p.noise, p.erase,
-          p.erase_smallest_area, p.erase_largest_area, p.erase_stretch, p.erase_level, p.background}) {
-        text += std::to_string(value);
-        text += '/';
-    }
-    return text;
-}
-
 }  // namespace
 
 AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads)
@@ -146,7 +135,7 @@ Judgement AgeCourse::judge(const plan::ParameterSource& parameters) {
 std::string AgeCourse::fingerprint() const {
     return "ages " + std::to_string(cache_.checksum()) + ", " + std::to_string(training_.size()) + " + " +
            std::to_string(validation_.size()) + " pictures, seed " + std::to_string(options_.seed) + ", augmented " +
-           shown(options_.augment) + ", balance " + (options_.balance ? std::to_string(*options_.balance) : "off") +
+           text_of(options_.augment) + ", balance " + (options_.balance ? std::to_string(*options_.balance) : "off") +
            " over " + std::to_string(options_.category_months) + " months, unknown sex " +
            std::to_string(options_.unknown_sex);
 }

@@ -3,6 +3,7 @@
 
 #include "engine/plan/training_executor.h"
 #include "engine/train/plateau.h"
+#include "kernels/image/augment.h"
 
 #include <map>
 #include <span>
@@ -40,5 +41,8 @@ public:
     // Everything that must be the same for a training to be resumed: data, settings.
     [[nodiscard]] virtual std::string fingerprint() const = 0;
 };
+
+// Every range, for fingerprints.
+std::string text_of(const AugmentParams& augment);
 
 }  // namespace boneage::train

@@ -1,0 +1,106 @@
+// boneage train-segmenter: a U-Net learns masks from a cache that `boneage prepare --masks` made.
+#include "engine/io/model_file.h"
+#include "engine/onednn/backend.h"
+#include "engine/onednn/training_backend.h"
+#include "engine/train/mask_course.h"
+#include "engine/train/trainer.h"
+#include "tools/commands.h"
+#include "tools/interrupt.h"
+#include "tools/options.h"
+#include "tools/train_options.h"
+#include "tools/train_progress.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+namespace boneage::tools {
+namespace {
+
+struct Options {
+    TrainOptions shared;
+    train::MaskCourseOptions course;
+};
+
+std::string card_text(const Options& options, const train::MaskCourse& course, const train::MaskCache& cache,
+                      const train::EpochRecord& record) {
+    char text[512];
+    std::snprintf(text, sizeof(text),
+                  "Trained by `boneage train-segmenter` for %lld epochs on %lld pictures with masks (%s). Validation Dice "
+                  "%.4f over %lld pictures held out, from which the epoch was chosen.",
+                  static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()),
+                  cache.source().c_str(), record.val_dice.value_or(0.0),
+                  static_cast<long long>(course.validation_samples()));
+    return options.shared.card.empty() ? text : options.shared.card + "\n" + text;
+}
+
+ExitCode train_masks(const Options& options) {
+    const train::MaskCache cache((std::filesystem::path(options.shared.cache) / train::kMaskCacheName).string());
+    const int threads = threads_of(options.shared);
+    train::MaskCourseOptions course_options = options.course;
+    course_options.seed = options.shared.seed;
+    course_options.augment = options.shared.augment;
+    course_options.judged_precision = options.shared.precision;
+    const auto judge = onednn::make_backend({.threads = threads});
+    train::MaskCourse course(cache, course_options, *judge, threads);
+
+    const auto backend = onednn::make_training_backend(threads);
+    plan::TrainingOptions lowering;
+    lowering.batch = options.shared.batch;
+    lowering.height = cache.recipe().segment.patch;
+    lowering.width = cache.recipe().segment.patch;
+    lowering.precision = options.shared.precision;
+    lowering.loss = plan::Loss::segmentation;
+    lowering.traits = backend->traits();
+    plan::TrainingExecutor executor(plan::lower_training(net::unet(course_options.network), lowering), *backend,
+                                    starting_parameters(options.shared, course_options.network),
+                                    optimiser_options(options.shared));
+
+    TrainProgress progress(course, options.shared.epochs, options.shared.batch);
+    train::TrainObserver observer = progress.observer();
+    const std::string model = (std::filesystem::path(options.shared.out) / "unet.safetensors").string();
+    observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
+        io::write_model(model,
+                        {course_options.network, pipeline::to_json(cache.recipe()), true,
+                         card_text(options, course, cache, record)},
+                        parameters, io::StoredType::f32);
+    };
+    train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::higher), observer);
+    progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
+                 std::to_string(course.validation_samples()) + " to judge by, patches of " +
+                 std::to_string(lowering.width) + " pixels");
+    return tell_end(trainer.run(interrupted()), trainer, progress, course, model);
+}
+
+}  // namespace
+
+void add_train_segmenter(CLI::App& program, Work& work) {
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = add_command(
+        program, kTraining, "train-segmenter",
+        "Train a U-Net to find the hand.\n\n"
+        "Reads the cache that `boneage prepare --masks` made, trains on random patches of its pictures and judges every\n"
+        "epoch by the Dice coefficient on whole pictures held out. The folder of the run gets unet.safetensors (the\n"
+        "best epoch so far), train.jsonl (one line an epoch) and checkpoint.safetensors, from which --resume continues\n"
+        "to the same bits after Ctrl-C, a crash or a power cut; the running epoch is lost at most.",
+        "boneage train-segmenter cache/ -o run/ --epochs 40 --precision bf16\n"
+        "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");
+    add_train_options(*command, options->shared, 8);
+    const auto number = [&](const char* name, int64_t& value, int64_t low, int64_t high, const char* group,
+                            const char* description) {
+        command->add_option(name, value, description)
+            ->type_name("N")
+            ->check(CLI::Range(low, high))
+            ->capture_default_str()
+            ->group(group);
+    };
+    number("--depth", options->course.network.depth, 1, 7, "Network", "How often it halves the image");
+    number("--base-width", options->course.network.base_width, 1, 128, "Network",
+           "Channels of its first level; doubled by each halving");
+    number("--repeats", options->course.repeats, 1, 10000, "Samples", "Patches of every picture in an epoch");
+    number("--hold-out", options->course.hold_out, 2, 1000, "Samples",
+           "One picture of so many, by the order of ids, is judged by and never trained on");
+    command->final_callback([options, &work] { work = [options] { return train_masks(*options); }; });
+}
+
+}  // namespace boneage::tools
