@@ -49,7 +49,7 @@ inline Exclusion exclusion_of(const std::string& id, const std::filesystem::path
                               const pipeline::Result& result) {
     const std::string source = path.string();
     return {id, source, result.reason,
-            result.message.starts_with(source) ? result.message : source + ": " + result.message,
+            result.message.find(source) != std::string::npos ? result.message : source + ": " + result.message,
             result.status == pipeline::Status::error};
 }
 
