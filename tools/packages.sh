@@ -4,7 +4,7 @@
 # ocl-icd-opencl-dev: libdnnl-dev's CMake package asks for OpenCL, which the package only recommends.
 packages_to_build=(build-essential cmake ninja-build libdnnl-dev ocl-icd-opencl-dev libcli11-dev nlohmann-json3-dev libfmt-dev libdeflate-dev libpng-dev
     libjpeg62-turbo-dev libstb-dev)
-packages_to_test=(libgtest-dev libbenchmark-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev python3 clang-format)
+packages_to_test=(libgtest-dev libbenchmark-dev libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev python3 clang-format gnuplot-nox)
 
 install_packages() {
     local missing=() package

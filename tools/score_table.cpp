@@ -1,12 +1,13 @@
 #include "tools/score_table.h"
 
+#include "engine/pipeline/sex.h"
+
 #include <cstdio>
 #include <utility>
 
 namespace boneage::tools {
 namespace {
 
-using pipeline::Sex;
 using pipeline::Status;
 
 const char* text(Status status) {
@@ -17,18 +18,6 @@ const char* text(Status status) {
             return "rejected";
         case Status::error:
             return "error";
-    }
-    return "";
-}
-
-const char* text(Sex sex) {
-    switch (sex) {
-        case Sex::male:
-            return "M";
-        case Sex::female:
-            return "F";
-        case Sex::unknown:
-            return "unknown";
     }
     return "";
 }
@@ -57,9 +46,9 @@ ScoreTable::ScoreTable(io::CsvWriter writer) : writer_(std::move(writer)) {
 
 void ScoreTable::write(const session::Row& row) {
     const pipeline::Result& r = row.result;
-    writer_.row({row.source, text(r.status), r.reason, number(r.bone_age_months), text(row.sex), number(r.age_if_male),
-                 number(r.age_if_female), number(r.contrast), number(r.mask_fraction), size(r.width), size(r.height),
-                 number(r.elapsed_ms, 1)});
+    writer_.row({row.source, text(r.status), r.reason, number(r.bone_age_months), pipeline::text(row.sex),
+                 number(r.age_if_male), number(r.age_if_female), number(r.contrast), number(r.mask_fraction),
+                 size(r.width), size(r.height), number(r.elapsed_ms, 1)});
     writer_.flush();
 }
 
