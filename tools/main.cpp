@@ -73,6 +73,7 @@ int parse_and_run(int argc, char** argv) {
 
     Work work;
     add_score(program, work);
+    add_evaluate(program, work);
     add_apply(program, work);
     add_init(program, work);
     add_inspect(program, work);
