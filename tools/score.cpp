@@ -176,12 +176,7 @@ void add_score(CLI::App& program, Work& work) {
         ->type_name("N")
         ->check(CLI::Range(1, 1024))
         ->group("Speed");
-    const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
-                                                            {"bf16", plan::Precision::bf16}};
-    command->add_option("--precision", options->precision, "f32, or bf16 for speed (default f32)")
-        ->type_name("TYPE")
-        ->transform(CLI::Transformer(precisions))
-        ->group("Speed");
+    add_precision_option(*command, options->precision);
     command->final_callback([options, &work] { work = [options] { return score(*options); }; });
 }
 
