@@ -14,8 +14,9 @@ class CudaScorer : public GpuScorer {
 public:
     CudaScorer(const pipeline::Models& models, const Options& options, int ordinal)
         : stream_(ordinal),
-          backend_(
-              cudnn::make_backend(stream_, {.tf32 = options.precision == plan::Precision::tf32, .autotune = false})),
+          backend_(cudnn::make_backend(stream_, {.tf32 = options.precision == plan::Precision::tf32,
+                                                 .autotune = options.autotune,
+                                                 .preparing = options.preparing})),
           wanted_(options.batch.value_or(kBatch)) {
         for (int64_t batch = wanted_; !pipeline_; batch /= 2) {
             try {

@@ -211,12 +211,20 @@ private:
         return plan;
     }
 
+    void say_preparing(const FusedConvGraph& graph, Arithmetic arithmetic) const {
+        if (options_.preparing) {
+            options_.preparing(name_of(graph, arithmetic));
+        }
+    }
+
     Plan build(const FusedConvGraph& graph, Arithmetic arithmetic) {
         if (graph.conv.n == kCanonicalBatch) {
+            say_preparing(graph, arithmetic);
             return options_.autotune ? Plan::autotune(stream_, context_, graph, arithmetic, kMostMeasured)
                                      : Plan::build(context_, graph, arithmetic);
         }
         const EngineName engine = plan_for(with_batch(graph, kCanonicalBatch), arithmetic)->engine_name();
+        say_preparing(graph, arithmetic);
         const std::vector<EngineName> offered = Plan::suggestions(context_, graph, arithmetic);
         if (std::ranges::find(offered, engine) != offered.end()) {
             return Plan::build(context_, graph, arithmetic, engine);

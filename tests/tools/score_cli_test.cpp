@@ -275,6 +275,9 @@ TEST(Score, usage_errors_are_two) {
     EXPECT_EQ(score({image, "--workers", "many"}).code, 2);
     EXPECT_EQ(score({image, "--precision", "int4"}).code, 2);
     EXPECT_EQ(score({image, "--device", "tpu"}).code, 2);
+    const Ran tuned = score({image, "--device", "cpu", "--autotune"});
+    EXPECT_EQ(tuned.code, 2);
+    EXPECT_NE(tuned.err.find("--autotune measures what is fastest on a GPU"), std::string::npos) << tuned.err;
     EXPECT_EQ(score({image, "--segmenter", (folder / "none.safetensors").string()}).code, 2);
     const Ran swapped = testing::run_program({"score", image, "--weights", BONEAGE_TEST_MODELS "/unet.safetensors"});
     EXPECT_EQ(swapped.code, 2);
