@@ -13,7 +13,11 @@ constexpr int64_t kBatch = 64;  // by default: from here on more images at a tim
 class CudaScorer : public GpuScorer {
 public:
     CudaScorer(const pipeline::Models& models, const Options& options, int ordinal)
-        : stream_(ordinal), backend_(cudnn::make_backend(stream_)), wanted_(options.batch.value_or(kBatch)) {
+        : stream_(ordinal),
+          backend_(cudnn::make_backend(stream_, {.tf32 = options.precision == plan::Precision::tf32,
+                                                 .autotune = options.autotune,
+                                                 .preparing = options.preparing})),
+          wanted_(options.batch.value_or(kBatch)) {
         for (int64_t batch = wanted_; !pipeline_; batch /= 2) {
             try {
                 pipeline_ = std::make_unique<pipeline::DevicePipeline>(

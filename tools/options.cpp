@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <map>
 #include <string_view>
 
 namespace boneage::tools {
@@ -21,6 +22,20 @@ CLI::App* add_command(CLI::App& parent, const char* heading, const char* name, c
     }
     command->footer(footer + "\n");
     return command;
+}
+
+void add_precision_option(CLI::App& command, plan::Precision& precision) {
+    const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
+                                                            {"tf32", plan::Precision::tf32},
+                                                            {"bf16", plan::Precision::bf16},
+                                                            {"f16", plan::Precision::f16}};
+    command
+        .add_option("--precision", precision,
+                    "Numbers of the networks: f32; for speed on a GPU tf32 (f32 on a CPU), bf16 or f16, which "
+                    "processors without them emulate (default f32)")
+        ->type_name("TYPE")
+        ->transform(CLI::CheckedTransformer(precisions).description(""))
+        ->group("Speed");
 }
 
 void add_device_option(CLI::App& command, std::string& device) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/pipeline/stages.h"
+#include "engine/plan/plan.h"
 
 #include <CLI/CLI.hpp>
 #include <optional>
@@ -17,6 +18,9 @@ inline constexpr const char* kModels = "Models";
 // Adds a subcommand. `examples` are whole command lines, one a line, shown at the end of its help.
 CLI::App* add_command(CLI::App& parent, const char* heading, const char* name, const char* description,
                       const char* examples);
+
+// --precision f32|tf32|bf16|f16, one meaning everywhere.
+void add_precision_option(CLI::App& command, plan::Precision& precision);
 
 // --device auto|cpu|cuda[:N], kept as text until the command runs.
 void add_device_option(CLI::App& command, std::string& device);

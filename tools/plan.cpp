@@ -17,7 +17,7 @@ namespace {
 struct PlanOptions {
     std::string net;
     std::string size = "224x224";
-    std::string precision = "f32";
+    plan::Precision precision = plan::Precision::f32;
     int64_t batch = 1;
     int64_t channels = 1;
     int64_t base_width = net::UnetSpec{}.base_width;
@@ -62,7 +62,7 @@ ExitCode print_plan(const PlanOptions& given) {
     plan::Options options;
     std::tie(options.height, options.width) = parse_size(given.size);
     options.batch = given.batch;
-    options.precision = given.precision == "bf16" ? plan::Precision::bf16 : plan::Precision::f32;
+    options.precision = given.precision;
     if (given.sex_input) {
         options.rerun = {"sex"};
     }
@@ -88,9 +88,7 @@ void add_plan(CLI::App& program, Work& work) {
         ->check(CLI::IsMember({"resnet34", "unet"}));
     command->add_option("--size", given->size, "Height and width of the images in pixels")->capture_default_str();
     command->add_option("--batch", given->batch, "Images at once")->check(CLI::Range(1, 1024))->capture_default_str();
-    command->add_option("--precision", given->precision, "Number type of the convolutions")
-        ->check(CLI::IsMember({"f32", "bf16"}))
-        ->capture_default_str();
+    add_precision_option(*command, given->precision);
     command->add_option("--channels", given->channels, "Channels of the images")
         ->check(CLI::Range(1, 3))
         ->capture_default_str();

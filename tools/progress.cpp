@@ -85,6 +85,28 @@ std::string Progress::status() const {
     return text(done_, total_, unit_, seconds()) + (note_.empty() ? "" : ", " + note_);
 }
 
+void Preparation::step() {
+    const auto now = Clock::now();
+    if (steps_ == 0) {
+        start_ = shown_ = now;
+        std::fprintf(stderr, "%s; kept on disk for the next time\n",
+                     measuring_ ? "measuring what is fastest on this GPU" : "preparing the networks for this GPU");
+    } else if (now - shown_ >= kLine) {
+        shown_ = now;
+        std::fprintf(stderr, "%zu convolutions done in %s\n", steps_,
+                     duration_text(std::chrono::duration<double>(now - start_).count()).c_str());
+    }
+    ++steps_;
+}
+
+void Preparation::finish() {
+    if (steps_ > 0) {
+        const std::chrono::duration<double> taken = Clock::now() - start_;
+        std::fprintf(stderr, "%zu convolutions %s in %s\n", steps_, measuring_ ? "measured" : "prepared",
+                     duration_text(taken.count()).c_str());
+    }
+}
+
 void Progress::draw() {
     const size_t filled = total_ > 0 ? kBarWidth * done_ / total_ : kBarWidth;
     std::string bar(1, '[');

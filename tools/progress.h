@@ -45,6 +45,24 @@ private:
     Clock::time_point shown_ = start_;
 };
 
+// Says on standard error that convolutions are being prepared for a GPU, which may take minutes the first time: a line
+// at the first one, one now and then, and how long all took. Nothing where there was nothing to prepare.
+class Preparation {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    explicit Preparation(bool measuring) : measuring_(measuring) {}
+    // Called before each.
+    void step();
+    void finish();
+
+private:
+    bool measuring_;
+    size_t steps_ = 0;
+    Clock::time_point start_;
+    Clock::time_point shown_;
+};
+
 // "45 s", "3 min 20 s", "2 h 05 min"
 std::string duration_text(double seconds);
 

@@ -29,6 +29,7 @@ struct ScoreOptions {
     std::optional<int64_t> batch;
     int workers = 0;
     plan::Precision precision = plan::Precision::f32;
+    bool autotune = false;
 };
 
 // The segmenter to use: the one named, or the default one where there is one.
@@ -88,8 +89,18 @@ ExitCode score(const ScoreOptions& options) {
     opened.batch = options.batch;
     opened.precision = options.precision;
     opened.stages_folder = options.stages;
+    opened.autotune = options.autotune;
+    if (options.autotune && !opened.gpu) {
+        if (options.device == "cpu") {
+            throw UsageError("--autotune measures what is fastest on a GPU; leave it out with --device cpu");
+        }
+        std::fprintf(stderr, "--autotune has no effect: there is no GPU here\n");
+    }
+    Preparation preparation(options.autotune);
+    opened.preparing = [&](std::string_view) { preparation.step(); };
     const std::vector<session::Input> inputs = list_inputs(options);
     session::Session session(opened);
+    preparation.finish();
     ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
 
     const std::vector<std::string> cautions = warnings(session.facts(), options, opened.weights);
@@ -141,7 +152,8 @@ void add_score(CLI::App& program, Work& work) {
         "why, the others go on, and the exit code is 1. Research use only: not a medical device.",
         "boneage score archive/ -o scores.csv\n"
         "boneage score hand.png --sex-csv sexes.csv --stages stages/\n"
-        "boneage score archive/ --weights my.safetensors --segmenter none --precision bf16 -o scores.csv");
+        "boneage score archive/ --weights my.safetensors --segmenter none --precision bf16 -o scores.csv\n"
+        "boneage score archive/ --device cuda --precision bf16 --autotune -o scores.csv");
     command
         ->add_option("input", options->inputs, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")
         ->type_name("INPUT")
@@ -176,11 +188,12 @@ void add_score(CLI::App& program, Work& work) {
         ->type_name("N")
         ->check(CLI::Range(1, 1024))
         ->group("Speed");
-    const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
-                                                            {"bf16", plan::Precision::bf16}};
-    command->add_option("--precision", options->precision, "f32, or bf16 for speed (default f32)")
-        ->type_name("TYPE")
-        ->transform(CLI::Transformer(precisions))
+    add_precision_option(*command, options->precision);
+    command
+        ->add_flag("--autotune", options->autotune,
+                   "On a GPU: measure which of cuDNN's ways to compute each convolution is fastest. Takes minutes once "
+                   "for each batch size and precision; give it again later to use what was found, which is kept in "
+                   "$BONEAGE_CACHE (default ~/.cache/boneage). Last bits of ages may differ from those without it")
         ->group("Speed");
     command->final_callback([options, &work] { work = [options] { return score(*options); }; });
 }

@@ -34,6 +34,8 @@ void with_type(plan::DataType type, const Body& body) {
             return body(float{});
         case plan::DataType::bf16:
             return body(bfloat16{});
+        case plan::DataType::f16:
+            return body(float16{});
     }
 }
 
@@ -99,15 +101,7 @@ public:
         const ConvGeometry& g = graph.conv;
         const std::vector<float> krsc = as_krsc(weights.weight, g.k, g.c, g.kernel_h);
         Buffer<std::byte, Device> weight;
-        if (at.x.type == plan::DataType::bf16) {
-            std::vector<bfloat16> rounded(krsc.size());
-            for (size_t i = 0; i < krsc.size(); ++i) {
-                rounded[i] = to_bfloat16(krsc[i]);
-            }
-            weight = on_device(rounded);
-        } else {
-            weight = on_device(krsc);
-        }
+        with_type(at.x.type, [&]<class T>(T) { weight = on_device(plan::rounded<T>(krsc, step.weights.weight)); });
         expects(static_cast<int64_t>(weights.bias.size()) == g.k, "a bias for every output channel");
         Buffer<float, Device> bias(g.k);
         upload(reinterpret_cast<std::byte*>(bias.data()), weights.bias.data(),
@@ -217,12 +211,20 @@ private:
         return plan;
     }
 
+    void say_preparing(const FusedConvGraph& graph, Arithmetic arithmetic) const {
+        if (options_.preparing) {
+            options_.preparing(name_of(graph, arithmetic));
+        }
+    }
+
     Plan build(const FusedConvGraph& graph, Arithmetic arithmetic) {
         if (graph.conv.n == kCanonicalBatch) {
+            say_preparing(graph, arithmetic);
             return options_.autotune ? Plan::autotune(stream_, context_, graph, arithmetic, kMostMeasured)
                                      : Plan::build(context_, graph, arithmetic);
         }
         const EngineName engine = plan_for(with_batch(graph, kCanonicalBatch), arithmetic)->engine_name();
+        say_preparing(graph, arithmetic);
         const std::vector<EngineName> offered = Plan::suggestions(context_, graph, arithmetic);
         if (std::ranges::find(offered, engine) != offered.end()) {
             return Plan::build(context_, graph, arithmetic, engine);

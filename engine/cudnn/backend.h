@@ -4,14 +4,19 @@
 #include "engine/plan/backend.h"
 #include "kernels/base/stream.h"
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace boneage::cudnn {
 
 struct BackendOptions {
     bool tf32 = false;      // float32 plans: products of inputs rounded to 10 mantissa bits, on tensor cores
     bool autotune = false;  // measure cuDNN's suggestions instead of trusting their order
+    // Called with a graph's name before its plan is built or measured, which takes up to seconds; not for plans that
+    // were kept on disk.
+    std::function<void(std::string_view graph)> preparing;
 };
 
 // What plans must be lowered with to run here.

@@ -40,6 +40,8 @@ Arithmetic arithmetic_of(const plan::Operands& at, bool tf32) {
             return tf32 ? Arithmetic::tf32 : Arithmetic::float32;
         case plan::DataType::bf16:
             return Arithmetic::bfloat16;
+        case plan::DataType::f16:
+            return Arithmetic::float16;
     }
     throw ContractError("a type without an arithmetic");
 }

@@ -13,7 +13,7 @@ FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at);
 // The same step for another batch size.
 FusedConvGraph with_batch(FusedConvGraph graph, int64_t n);
 
-// bfloat16 for bf16 operands; for float32 ones float32, or tf32 where asked.
+// What the operands' type asks for; for float32 ones float32, or tf32 where asked.
 Arithmetic arithmetic_of(const plan::Operands& at, bool tf32);
 
 // [out, in, k, k] as [out, k, k, in], the order in which cuDNN graphs of NHWC tensors take weights.

@@ -285,7 +285,12 @@ Plan Plan::autotune(const Stream& stream, const Context& context, const GraphSpe
         if (state.graph.build_plan_at_index(i).is_bad()) {
             continue;
         }
-        const Buffer<std::byte, Device> workspace(plan.workspace_bytes());
+        Buffer<std::byte, Device> workspace;
+        try {
+            workspace = Buffer<std::byte, Device>(plan.workspace_bytes());
+        } catch (const OutOfDeviceMemory&) {
+            continue;  // one that wants less may be slower, but it runs
+        }
         double milliseconds = std::numeric_limits<double>::infinity();
         for (int repetition = 0; repetition < kRepetitions; ++repetition) {
             begin.record(stream);

@@ -3,8 +3,6 @@
 #include "kernels/base/error.h"
 #include "kernels/base/numeric.h"
 
-#include <bit>
-#include <cmath>
 #include <cstring>
 
 namespace boneage::io {
@@ -70,42 +68,12 @@ bool is_floating(StoredType type) {
     return type == StoredType::f32 || type == StoredType::f16 || type == StoredType::bf16;
 }
 
-float half_to_float(uint16_t bits) {
-    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000U) << 16U;
-    const uint32_t exponent = (bits >> 10U) & 0x1fU;
-    const uint32_t mantissa = bits & 0x3ffU;
-    if (exponent == 0) {
-        const float magnitude = static_cast<float>(mantissa) * 0x1p-24F;
-        return sign != 0 ? -magnitude : magnitude;
-    }
-    const uint32_t wide = exponent == 31 ? 255U : exponent + 112U;
-    return std::bit_cast<float>(sign | (wide << 23U) | (mantissa << 13U));
-}
-
-uint16_t float_to_half(float value) {
-    const uint32_t bits = std::bit_cast<uint32_t>(value);
-    const auto sign = static_cast<uint16_t>((bits >> 16U) & 0x8000U);
-    const uint32_t magnitude = bits & 0x7fffffffU;
-    if (magnitude > 0x7f800000U) {
-        return static_cast<uint16_t>(sign | 0x7e00U | ((magnitude >> 13U) & 0x3ffU));
-    }
-    if (magnitude >= 0x47800000U) {  // 65536 and more, infinity included
-        return static_cast<uint16_t>(sign | 0x7c00U);
-    }
-    if (magnitude < 0x38800000U) {  // below 2^-14: a multiple of 2^-24
-        const float scaled = std::bit_cast<float>(magnitude) * 0x1p24F;
-        return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(scaled)));
-    }
-    const uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13U) & 1U);
-    return static_cast<uint16_t>(sign | ((rounded - 0x38000000U) >> 13U));
-}
-
 std::vector<float> to_float32(StoredType type, std::span<const std::byte> bytes) {
     switch (type) {
         case StoredType::f32:
             return read_as<float>(bytes, [](float value) { return value; });
         case StoredType::f16:
-            return read_as<uint16_t>(bytes, half_to_float);
+            return read_as<uint16_t>(bytes, [](uint16_t bits) { return to_float(float16{bits}); });
         case StoredType::bf16:
             return read_as<uint16_t>(bytes, [](uint16_t bits) { return to_float(bfloat16{bits}); });
         case StoredType::i64:
@@ -121,7 +89,7 @@ std::vector<std::byte> from_float32(StoredType type, std::span<const float> valu
         case StoredType::f32:
             return write_as<float>(values, [](float value) { return value; });
         case StoredType::f16:
-            return write_as<uint16_t>(values, float_to_half);
+            return write_as<uint16_t>(values, [](float value) { return to_float16(value).bits; });
         case StoredType::bf16:
             return write_as<uint16_t>(values, [](float value) { return to_bfloat16(value).bits; });
         case StoredType::i64:

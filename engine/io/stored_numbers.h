@@ -20,8 +20,4 @@ std::vector<float> to_float32(StoredType type, std::span<const std::byte> bytes)
 // and u8 must be whole numbers within their range.
 std::vector<std::byte> from_float32(StoredType type, std::span<const float> values);
 
-// IEEE binary16 <-> binary32, by the same rules.
-float half_to_float(uint16_t bits);
-uint16_t float_to_half(float value);
-
 }  // namespace boneage::io

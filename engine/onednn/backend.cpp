@@ -79,10 +79,22 @@ std::unique_ptr<plan::Backend> make_backend(const BackendOptions& options) {
 
 std::string describe(plan::Precision precision) {
     std::string text = "oneDNN " + library_version() + " on " + processor().isa;
-    if (precision == plan::Precision::bf16 && !processor().computes_bf16) {
-        text += "; bf16 emulated: this processor has no AVX-512; expect float32 speed";
-    } else if (precision == plan::Precision::bf16 && !processor().bf16_in_hardware) {
-        text += "; bf16 emulated by oneDNN: this processor has no bf16 instructions; expect float32 speed";
+    switch (precision) {
+        case plan::Precision::f32:
+            break;
+        case plan::Precision::tf32:
+            text += "; tf32 is a GPU's: computing in float32";
+            break;
+        case plan::Precision::bf16:
+            if (!processor().computes_bf16) {
+                text += "; bf16 emulated: this processor has no AVX-512; expect float32 speed";
+            } else if (!processor().bf16_in_hardware) {
+                text += "; bf16 emulated by oneDNN: this processor has no bf16 instructions; expect float32 speed";
+            }
+            break;
+        case plan::Precision::f16:
+            text += "; f16 emulated: oneDNN has none for processors; expect float32 speed";
+            break;
     }
     return text;
 }

@@ -3,6 +3,7 @@
 #include "engine/onednn/places.h"
 #include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
+#include "kernels/nn/activation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -21,6 +22,7 @@ const dnnl::engine& engine() {
 }
 
 memory::data_type dnnl_type(plan::DataType type) {
+    expects(type != plan::DataType::f16, "float16 is widened before oneDNN sees it");
     return type == plan::DataType::f32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
 
@@ -54,12 +56,24 @@ memory wrap(const memory::desc& desc, const void* data) {
 // So few channels, and only so few, oneDNN reads faster from planes than from blocks.
 constexpr int64_t kMostPlanes = 3;
 
-// Rounds to bfloat16 and back: emulated bf16 has the weights that real bf16 has.
-std::vector<float> rounded(const std::vector<float>& values) {
-    std::vector<float> result(values.size());
-    for (size_t i = 0; i < values.size(); ++i) {
-        result[i] = to_float(to_bfloat16(values[i]));
+bool computes(plan::DataType type) {
+    switch (type) {
+        case plan::DataType::f32:
+            return true;
+        case plan::DataType::bf16:
+            return processor().computes_bf16;
+        case plan::DataType::f16:
+            return false;
     }
+    return false;
+}
+
+// Rounded to `type` and widened again: an emulated type has the weights that the real one has.
+std::vector<float> as_stored(const std::vector<float>& values, plan::DataType type, const std::string& name) {
+    std::vector<float> result(values.size());
+    with_type(type, [&]<class T>(T) {
+        std::ranges::transform(plan::rounded<T>(values, name), result.begin(), [](T value) { return to_float(value); });
+    });
     return result;
 }
 
@@ -87,7 +101,7 @@ public:
          const plan::Weights& weights)
         : team_(team), at_(at), step_(step) {
         plan::expect_finite(weights, step.weights.weight);
-        const bool wide = !processor().computes_bf16;
+        const bool wide = !computes(at.x.type);
         const plan::DataType x_type = wide ? plan::DataType::f32 : at.x.type;
         const plan::DataType y_type = wide ? plan::DataType::f32 : at.y.type;
         const bool planes = at.x.channel_block == 1 && at.x.shape.c <= kMostPlanes;
@@ -95,14 +109,15 @@ public:
         y_ = staged(at.y, y_type, channel_block);
         stages_x_ = at.x.type != x_.type || at.x.channel_block != x_.channel_block ||
                     (planes && !(at.x.shape.c == 1 && at.x.dense()));
-        stages_y_ = at.y.type != y_.type || at.y.channel_block != y_.channel_block;
+        // oneDNN's ReLU turns NaN into 0, which would hide what overflowed in float16.
+        relu_apart_ = step.relu && at.x.type == plan::DataType::f16;
+        stages_y_ = at.y.type != y_.type || at.y.channel_block != y_.channel_block || relu_apart_;
 
-        const plan::Weights& given = weights;
         plan::Weights emulated;
-        if (at.x.type == plan::DataType::bf16 && wide) {
-            emulated = {rounded(given.weight), given.bias};
+        if (wide) {
+            emulated = {as_stored(weights.weight, at.x.type, step.weights.weight), weights.bias};
         }
-        const plan::Weights& used = emulated.weight.empty() ? given : emulated;
+        const plan::Weights& used = wide ? emulated : weights;
         const int64_t alone = team.images_alone(at.x.shape.n);
         if (alone > 0) {
             alone_ = make_primitive(1, team.threads(), used);
@@ -144,7 +159,7 @@ private:
         if (at_.residual) {
             after.append_sum();
         }
-        if (step_.relu) {
+        if (step_.relu && !relu_apart_) {
             after.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
         }
         dnnl::primitive_attr attributes;
@@ -219,6 +234,11 @@ private:
         slot.workspace.set_data_handle(take(primitive.workspace_bytes));
         primitive.run.execute(slot.stream, slot.arguments);
         slot.stream.wait();
+        if (relu_apart_) {
+            auto* sums = reinterpret_cast<float*>(y.data);
+            const int64_t count = bytes_of(y) / plan::size_of(y.type);
+            relu<float>(workers, {sums, count}, {sums, count});
+        }
         if (stages_y_) {
             move_image(workers, y, result);
         }
@@ -231,6 +251,7 @@ private:
     plan::Place y_;
     bool stages_x_ = false;
     bool stages_y_ = false;
+    bool relu_apart_ = false;
     Primitive alone_;  // one thread, an image each
     Primitive whole_;  // all threads on one image
 };

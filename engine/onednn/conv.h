@@ -18,8 +18,9 @@ const Processor& processor();
 std::string library_version();
 
 // y = act(conv(x) + bias + residual). Values in the plan's blocks are read and written where they lie, and so is an x
-// of one channel; all else is staged in scratch. Without bf16 convolutions, bf16 values are widened to float32 before
-// and rounded after: weights and stored values are bf16, sums float32, as they are with them.
+// of one channel; all else is staged in scratch. Where oneDNN has no convolutions for a 16-bit type (float16 never,
+// bf16 without AVX-512), values are widened to float32 before and rounded after: weights and stored values have that
+// type, sums are float32, as they are with such convolutions.
 std::unique_ptr<plan::Runnable> make_conv(Team& team, int64_t channel_block, const plan::FusedConv& step,
                                           const plan::Operands& at, const plan::Weights& weights);
 

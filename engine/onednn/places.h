@@ -9,7 +9,7 @@
 
 namespace boneage::onednn {
 
-// Calls body with a value of the element type that `type` names: float or bfloat16.
+// Calls body with a value of the element type that `type` names: float, bfloat16 or float16.
 template <class Body>
 void with_type(plan::DataType type, const Body& body) {
     switch (type) {
@@ -17,6 +17,8 @@ void with_type(plan::DataType type, const Body& body) {
             return body(float{});
         case plan::DataType::bf16:
             return body(bfloat16{});
+        case plan::DataType::f16:
+            return body(float16{});
     }
 }
 

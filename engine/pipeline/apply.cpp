@@ -59,8 +59,8 @@ public:
     template <class P>
     void segment(const Held<P>& canvas, const Held<uint8_t>& mask, const SegmenterSource& source,
                  const Recipe& recipe) {
-        Segmenter(source, recipe.segment, backend_, plan::Precision::f32)
-            .segment<P>(*workers_, canvas.const_image, mask.image);
+        expect_numbers(Segmenter(source, recipe.segment, backend_, plan::Precision::f32)
+                           .segment<P>(*workers_, canvas.const_image, mask.image));
     }
 
 private:

@@ -5,6 +5,7 @@
 #include "engine/pipeline/apply.h"
 #include "engine/pipeline/kernel_params.h"
 #include "engine/pipeline/stages.h"
+#include "engine/pipeline/verdict.h"
 #include "kernels/base/error.h"
 #include "kernels/image/components.h"
 #include "kernels/image/overlay.h"
@@ -12,6 +13,15 @@
 #include "kernels/image/threshold.h"
 
 namespace boneage::pipeline {
+
+// Throws InputError where a segmenter answered with something other than numbers.
+inline void expect_numbers(bool finite) {
+    Result result;
+    judge_map(result, !finite);
+    if (result.status != Status::ok) {
+        throw InputError(result.reason, result.message);
+    }
+}
 
 // A Side has
 //   Space                      where its images lie

@@ -1,5 +1,6 @@
 #include "engine/pipeline/apply_on.h"
 #include "engine/pipeline/device_networks.h"
+#include "kernels/image/finite.h"
 
 namespace boneage::pipeline {
 namespace {
@@ -102,6 +103,9 @@ public:
         resize<P>(stream_, canvas.const_batch(), working.batch(), ResizeFilter::area);
         segmenter.enqueue<P>(stream_, working.const_batch(2), {device_places.data(), device_places.size()},
                              {device_first.data(), 2}, logits.batch());
+        const Read<uint8_t> broken = read<uint8_t>();
+        find_not_finite(stream_, logits.const_batch(), broken.tensor());
+        expect_numbers(value(broken) == 0);
         resize<float>(stream_, logits.const_batch(), canvas_logits.batch(), ResizeFilter::linear);
         threshold<float>(stream_, canvas_logits.const_batch(), mask.batch(),
                          logit(static_cast<float>(recipe.segment.threshold)));

@@ -2,6 +2,7 @@
 
 #include "engine/pipeline/kernel_params.h"
 #include "kernels/base/error.h"
+#include "kernels/image/finite.h"
 #include "kernels/image/overlay.h"
 #include "kernels/image/polarity.h"
 #include "kernels/image/threshold.h"
@@ -195,6 +196,7 @@ const DeviceImages<uint8_t>& DeviceLane<P>::find_hand(DeviceSegmenter& segmenter
                   ResizeFilter::area);
         segmenter.enqueue<P>(stream_, working_.const_batch(tables), {places_.in(tables), places_.count()},
                              {first_place_.in(tables), first_place_.count()}, logits_.batch(tables));
+        find_not_finite(stream_, logits_.const_batch(tables), {answer_tables_.broken_map.in(answers), batch_});
         resize<float>(stream_, logits_.const_batch(tables), canvas_logits_.batch(tables), ResizeFilter::linear);
         threshold<float>(stream_, canvas_logits_.const_batch(tables), mask_.batch(tables),
                          logit(static_cast<float>(recipe_.segment.threshold)));

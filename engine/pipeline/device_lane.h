@@ -16,10 +16,15 @@ namespace boneage::pipeline {
 // Where the answers of a batch lie, on the device and in pinned memory alike.
 struct AnswerTables {
     explicit AnswerTables(int64_t batch)
-        : contrast(layout, batch), components(layout, batch), if_male(layout, batch), if_female(layout, batch) {}
+        : contrast(layout, batch),
+          broken_map(layout, batch),
+          components(layout, batch),
+          if_male(layout, batch),
+          if_female(layout, batch) {}
 
     TableLayout layout;
     Table<ContrastStats> contrast;
+    Table<uint8_t> broken_map;         // 1 where the segmenter's answers are not all numbers
     Table<ComponentStats> components;  // of the mask
     Table<float> if_male;              // as the network scales them
     Table<float> if_female;

@@ -83,6 +83,10 @@ struct DevicePipeline::Shared {
             result.mask_fraction = 1.0;
             return;
         }
+        judge_map(result, answer_tables.broken_map.in(host)[i] != 0);
+        if (result.status != Status::ok) {
+            return;
+        }
         const ComponentStats& mask = answer_tables.components.in(host)[i];
         const ImageSize canvas = canvas_size(result.height, result.width, recipe.canvas);
         const int64_t hand = recipe.contours.largest ? mask.largest : mask.foreground;
@@ -195,26 +199,28 @@ std::vector<Result> DevicePipeline::run(ImageBatch& images, std::span<const Sex>
             results[i].width = images.slots_[i].width;
         }
         Show<P> show(stream_, images.tables_.data(), results.size(), sink);
-        // Reads what is known of the images by now.
-        const auto judge = [&](bool mask_too) {
+        // Reads what is known of the images once `stage` has run; later stages' answers are an older batch's.
+        const auto judge = [&](Stage stage) {
             read_back(images);
             images.done_.synchronize();
             for (size_t i = 0; i < results.size(); ++i) {
                 Result result = results[i];
                 shared_->judge(images.answers_.data(), static_cast<int64_t>(i), recipe_, result);
-                show.rejected()[i] = result.status != Status::ok && (mask_too || result.reason == "low_contrast");
+                show.rejected()[i] =
+                    result.status != Status::ok && (result.reason == "low_contrast" || stage == Stage::dilate ||
+                                                    (stage == Stage::segment && result.status == Status::error));
             }
         };
         typename DeviceLane<P>::Observer observer;
         observer.image = [&](Stage stage, const ImageTable<P>& table) {
             show.images(stage, table);
             if (stage == Stage::contrast) {
-                judge(false);
+                judge(stage);
             }
         };
         observer.mask = [&](Stage stage, const ImageTable<uint8_t>& table) {
-            if (stage == Stage::dilate) {
-                judge(true);
+            if (stage == Stage::segment || stage == Stage::dilate) {
+                judge(stage);
             }
             show.images(stage, table);
         };

@@ -118,7 +118,10 @@ void Preparer::find_hand(Image<const P, Host> canvas, const StageSink& sink, Res
         result.mask_fraction = 1.0;
         return;
     }
-    segmenter_->segment<P>(workers_, canvas, mask_.view());
+    judge_map(result, !segmenter_->segment<P>(workers_, canvas, mask_.view()));
+    if (result.status != Status::ok) {
+        return;
+    }
     show_mask(Stage::segment);
     if (recipe_.contours.fill) {
         fill(tools, mask_.view());

@@ -3,6 +3,7 @@
 #include "engine/pipeline/kernel_params.h"
 #include "engine/pipeline/stages.h"
 #include "kernels/base/error.h"
+#include "kernels/image/finite.h"
 #include "kernels/image/threshold.h"
 
 #include <algorithm>
@@ -31,7 +32,7 @@ Segmenter::Segmenter(const SegmenterSource& source, const Recipe::Segment& recip
       window_(gaussian_window(recipe.patch)) {}
 
 template <class P>
-void Segmenter::find(Workers& workers, Image<const P, Host> image) {
+bool Segmenter::find(Workers& workers, Image<const P, Host> image) {
     const int64_t patch = recipe_.patch;
     const int64_t patch_pixels = patch * patch;
     places_.clear();
@@ -50,29 +51,33 @@ void Segmenter::find(Workers& workers, Image<const P, Host> image) {
     const std::array<int64_t, 2> first{0, count};
     blend_patches(workers, {answers_.data(), count, patch, patch}, {places_.data(), count}, {first.data(), 2},
                   {window_.data(), patch, patch}, one(logits_.view()));
+    uint8_t broken = 0;
+    find_not_finite(workers, one<const float>(logits_.view()), {&broken, 1});
+    return broken == 0;
 }
 
 template <class P>
-void Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask) {
+bool Segmenter::segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask) {
     expects(same_size(image, mask), "image and mask must have the same size");
     const float limit = logit(static_cast<float>(recipe_.threshold));
     const ImageSize size = segment_size(image.height, image.width, recipe_);
     if (size == ImageSize{image.height, image.width}) {
-        find<P>(workers, image);
+        const bool finite = find<P>(workers, image);
         threshold<float>(workers, one<const float>(logits_.view()), one(mask), limit);
-        return;
+        return finite;
     }
     working_.reserve(size.height * size.width * static_cast<int64_t>(sizeof(P)));
     const Image<P, Host> small(reinterpret_cast<P*>(working_.data()), size.height, size.width);
     segment_input<P>(workers, image, small);
-    find<P>(workers, small);
+    const bool finite = find<P>(workers, small);
     // Logits, not the mask, are brought back: its edge stays smooth between the coarse pixels.
     canvas_logits_.reshape(image.height, image.width);
     resize<float>(workers, one<const float>(logits_.view()), one(canvas_logits_.view()), ResizeFilter::linear);
     threshold<float>(workers, one<const float>(canvas_logits_.view()), one(mask), limit);
+    return finite;
 }
 
-template void Segmenter::segment(Workers&, Image<const uint8_t, Host>, Image<uint8_t, Host>);
-template void Segmenter::segment(Workers&, Image<const uint16_t, Host>, Image<uint8_t, Host>);
+template bool Segmenter::segment(Workers&, Image<const uint8_t, Host>, Image<uint8_t, Host>);
+template bool Segmenter::segment(Workers&, Image<const uint16_t, Host>, Image<uint8_t, Host>);
 
 }  // namespace boneage::pipeline

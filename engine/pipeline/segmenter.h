@@ -30,16 +30,17 @@ public:
     Segmenter(const SegmenterSource& source, const Recipe::Segment& recipe, plan::Backend& backend,
               plan::Precision precision);
 
-    // mask = 255 where the blended probability exceeds the recipe's threshold, else 0. Same size as `image`.
+    // mask = 255 where the blended probability exceeds the recipe's threshold, else 0. Same size as `image`. False when
+    // the network's answer holds something other than numbers: then the mask means nothing.
     template <class P>
-    void segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask);
+    [[nodiscard]] bool segment(Workers& workers, Image<const P, Host> image, Image<uint8_t, Host> mask);
 
     [[nodiscard]] const plan::Plan& plan() const { return executor_.plan(); }
 
 private:
-    // The blended answers for an image of the working size, in logits_.
+    // The blended answers for an image of the working size, in logits_; whether all are numbers.
     template <class P>
-    void find(Workers& workers, Image<const P, Host> image);
+    bool find(Workers& workers, Image<const P, Host> image);
 
     Recipe::Segment recipe_;
     int64_t channels_;

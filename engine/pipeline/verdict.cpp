@@ -19,6 +19,13 @@ void reject(Result& result, const char* reason, std::string message) {
     result.message = std::move(message);
 }
 
+void refuse(Result& result, const char* whose) {
+    result.status = Status::error;
+    result.reason = "not_finite";
+    result.message = std::string("the ") + whose +
+                     "'s answer is not a number: are its weights damaged, or too large for --precision f16?";
+}
+
 }  // namespace
 
 void judge_contrast(Result& result, double spread, bool low) {
@@ -26,6 +33,12 @@ void judge_contrast(Result& result, double spread, bool low) {
     if (low) {
         reject(result, "low_contrast",
                "the picture is nearly flat: its values spread over " + percent(spread) + " of the range");
+    }
+}
+
+void judge_map(Result& result, bool broken) {
+    if (broken) {
+        refuse(result, "segmenter");
     }
 }
 
@@ -42,9 +55,7 @@ void judge_mask(Result& result, double fraction, const Recipe::Segment& recipe) 
 
 void enter_ages(Result& result, const Ages& ages, Sex sex) {
     if (!std::isfinite(ages.if_male) || !std::isfinite(ages.if_female)) {
-        result.status = Status::error;
-        result.reason = "not_finite";
-        result.message = "the network's answer is not a number: are these weights damaged?";
+        refuse(result, "age network");
         return;
     }
     result.age_if_male = ages.if_male;

@@ -15,6 +15,9 @@ struct Ages {
 // Enters the contrast, and rejects the image when it is `low`.
 void judge_contrast(Result& result, double spread, bool low);
 
+// Enters an error where the segmenter's map holds something other than numbers.
+void judge_map(Result& result, bool broken);
+
 // Enters the share of the canvas that the mask covers, and rejects the image when no hand can be that small or large.
 void judge_mask(Result& result, double fraction, const Recipe::Segment& recipe);
 

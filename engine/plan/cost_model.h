@@ -12,7 +12,8 @@ namespace boneage::plan {
 struct Machine {
     std::string_view name;
     double f32_flops_per_s = 0.0;   // without tensor cores: TF32 is off in float32
-    double bf16_flops_per_s = 0.0;  // tensor cores, float32 sums
+    double tf32_flops_per_s = 0.0;  // tensor cores, float32 sums
+    double bf16_flops_per_s = 0.0;  // the same; float16 is as fast
     double bytes_per_s = 0.0;       // device memory
     double launch_s = 0.0;          // the least that a kernel takes within a CUDA graph
 };

@@ -106,22 +106,16 @@ bool in_place(const Plan& plan, const Step& step) {
 
 }  // namespace
 
-const char* name_of(DataType type) {
-    switch (type) {
-        case DataType::f32:
-            return "f32";
-        case DataType::bf16:
-            return "bf16";
-    }
-    return "";
-}
-
 const char* name_of(Precision precision) {
     switch (precision) {
         case Precision::f32:
             return "f32";
+        case Precision::tf32:
+            return "tf32";
         case Precision::bf16:
             return "bf16";
+        case Precision::f16:
+            return "f16";
     }
     return "";
 }

@@ -14,7 +14,6 @@ std::string as_table(const Plan& plan, const Machine* machine = nullptr);
 // With a machine, every step and the totals also have "roof_us".
 std::string as_json(const Plan& plan, const Machine* machine = nullptr);
 
-const char* name_of(DataType type);
 const char* name_of(Precision precision);
 
 }  // namespace boneage::plan

@@ -18,7 +18,7 @@ public:
     Emitter(const net::Graph& graph, const std::vector<Shape>& shapes, const Options& options)
         : graph_(graph),
           shapes_(shapes),
-          image_type_(options.precision == Precision::f32 ? DataType::f32 : DataType::bf16),
+          image_type_(image_type(options.precision)),
           types_(graph.values.size(), DataType::f32),
           readers_(graph.values.size()),
           made_by_(graph.values.size(), nullptr),
@@ -160,7 +160,7 @@ private:
         if (known != converted_.end()) {
             return known->second;
         }
-        const std::string name = planned(original).name + (type == DataType::f32 ? "/f32" : "/bf16");
+        const std::string name = planned(original).name + "/" + plan::name_of(type);
         const ValueId copy = new_value(name, planned(original).shape, type);
         push(name, Copy{original, copy});
         return converted_[id] = copy;
@@ -253,7 +253,7 @@ private:
         }
         const ValueId copy = new_value(name_of(id), planned(original).shape, DataType::f32);
         if (!is_input) {
-            planned(original).name += "/bf16";
+            planned(original).name.append("/").append(plan::name_of(image_type_));
         }
         push(name_of(id) + "/output", Copy{original, copy});
         plan_.outputs.push_back(copy);

@@ -36,6 +36,8 @@ float float_at(const std::byte* data, int64_t offset, DataType type) {
             return reinterpret_cast<const float*>(data)[offset];
         case DataType::bf16:
             return to_float(reinterpret_cast<const bfloat16*>(data)[offset]);
+        case DataType::f16:
+            return to_float(reinterpret_cast<const float16*>(data)[offset]);
     }
     return 0.0F;
 }

@@ -2,6 +2,7 @@
 
 #include "engine/net/fold_norm.h"
 #include "kernels/base/error.h"
+#include "kernels/nn/convert_math.h"
 
 #include <algorithm>
 #include <cmath>
@@ -67,5 +68,22 @@ void expect_finite(const Weights& weights, const std::string& name) {
         }
     }
 }
+
+template <class T>
+std::vector<T> rounded(const std::vector<float>& weights, const std::string& name) {
+    std::vector<T> values(weights.size());
+    for (size_t i = 0; i < weights.size(); ++i) {
+        values[i] = from_float<T>(weights[i]);
+        if (std::isfinite(weights[i]) && !std::isfinite(to_float(values[i]))) {
+            throw UsageError(name + " holds " + std::to_string(weights[i]) +
+                             ", which is too large for this precision; give --precision f32");
+        }
+    }
+    return values;
+}
+
+template std::vector<float> rounded(const std::vector<float>&, const std::string&);
+template std::vector<bfloat16> rounded(const std::vector<float>&, const std::string&);
+template std::vector<float16> rounded(const std::vector<float>&, const std::string&);
 
 }  // namespace boneage::plan

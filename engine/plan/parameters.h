@@ -28,4 +28,8 @@ Weights load_weights(const TransposedConv& step, const ParameterSource& source);
 // weight would give plausible answers instead of NaN.
 void expect_finite(const Weights& weights, const std::string& name);
 
+// A step's weights as T = float, bfloat16 or float16. Throws UsageError naming `name` when one is too large for T.
+template <class T>
+std::vector<T> rounded(const std::vector<float>& weights, const std::string& name);
+
 }  // namespace boneage::plan

@@ -9,8 +9,25 @@ namespace boneage::plan {
 
 enum class Precision : uint8_t {
     f32,   // everything float32
+    tf32,  // everything stored as float32; a GPU rounds the inputs of products to 10 mantissa bits, processors do not
     bf16,  // images between steps and convolution weights bfloat16; sums, biases, vectors and outputs float32
+    f16,   // the same with float16: 3 more mantissa bits, but beyond 65504 infinity, which every step hands on, through
+           // ReLU too, as infinity or NaN until an answer that is not finite says so
 };
+
+// The type of images between steps and of convolution weights.
+constexpr DataType image_type(Precision precision) {
+    switch (precision) {
+        case Precision::f32:
+        case Precision::tf32:
+            return DataType::f32;
+        case Precision::bf16:
+            return DataType::bf16;
+        case Precision::f16:
+            return DataType::f16;
+    }
+    return DataType::f32;
+}
 
 // What lowering must know of the back end that will run the plan.
 struct Traits {

@@ -2,6 +2,18 @@
 
 namespace boneage::plan {
 
+const char* name_of(DataType type) {
+    switch (type) {
+        case DataType::f32:
+            return "f32";
+        case DataType::bf16:
+            return "bf16";
+        case DataType::f16:
+            return "f16";
+    }
+    return "";
+}
+
 ValueId x_of(const Step& step) {
     return std::visit([](const auto& any) { return any.x; }, step);
 }

@@ -11,17 +11,20 @@ namespace boneage::plan {
 using net::Shape;
 using ValueId = int32_t;  // index into Plan::values
 
-enum class DataType : uint8_t { f32, bf16 };
+enum class DataType : uint8_t { f32, bf16, f16 };
 
 constexpr int64_t size_of(DataType type) {
     switch (type) {
         case DataType::f32:
             return 4;
         case DataType::bf16:
+        case DataType::f16:
             return 2;
     }
     return 0;
 }
+
+const char* name_of(DataType type);
 
 // Names of the tensors from which a step's weight and bias are made (parameters.h).
 struct WeightSource {
@@ -81,7 +84,7 @@ struct DepthToSpace {
     ValueId y = 0;
 };
 
-// y = x: into a channel slice of a wider value, or into another type (bf16 rounds to nearest even).
+// y = x: into a channel slice of a wider value, or into another type (16-bit types round to nearest even).
 struct Copy {
     ValueId x = 0;
     ValueId y = 0;

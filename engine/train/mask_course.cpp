@@ -6,6 +6,7 @@
 #include "kernels/base/error.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 namespace boneage::train {
@@ -75,7 +76,9 @@ Judgement MaskCourse::judge(const plan::ParameterSource& parameters) {
     for (const int64_t i : validation_) {
         const Image<const uint8_t, Host> picture = cache_.picture(i);
         found.reshape(picture.height, picture.width);
-        segmenter.segment<uint8_t>(workers_, picture, found.view());
+        if (!segmenter.segment<uint8_t>(workers_, picture, found.view())) {
+            return {std::numeric_limits<double>::quiet_NaN(), {}};  // not numbers: no epoch to keep
+        }
         const double raw = dice(found.view(), cache_.mask(i));
         total += raw;
         worst = std::min(worst, raw);

@@ -46,5 +46,7 @@ template void relu(Workers&, Tensor<const bfloat16, Host>, Tensor<bfloat16, Host
 template void relu_backward(Workers&, Tensor<const float, Host>, Tensor<const float, Host>, Tensor<float, Host>);
 template void relu_backward(Workers&, Tensor<const bfloat16, Host>, Tensor<const bfloat16, Host>,
                             Tensor<bfloat16, Host>);
+template void relu(Workers&, Tensor<const float16, Host>, Tensor<float16, Host>);
+template void relu_backward(Workers&, Tensor<const float16, Host>, Tensor<const float16, Host>, Tensor<float16, Host>);
 
 }  // namespace boneage

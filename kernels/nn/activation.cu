@@ -95,5 +95,8 @@ template void relu(Stream&, Tensor<const bfloat16, Device>, Tensor<bfloat16, Dev
 template void relu_backward(Stream&, Tensor<const float, Device>, Tensor<const float, Device>, Tensor<float, Device>);
 template void relu_backward(Stream&, Tensor<const bfloat16, Device>, Tensor<const bfloat16, Device>,
                             Tensor<bfloat16, Device>);
+template void relu(Stream&, Tensor<const float16, Device>, Tensor<float16, Device>);
+template void relu_backward(Stream&, Tensor<const float16, Device>, Tensor<const float16, Device>,
+                            Tensor<float16, Device>);
 
 }  // namespace boneage

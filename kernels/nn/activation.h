@@ -7,7 +7,7 @@
 namespace boneage {
 
 // dst = max(src, 0); NaN stays NaN.
-//   src, dst   same shape, float or bfloat16; dst may alias src
+//   src, dst   same shape, float, bfloat16 or float16; dst may alias src
 //   Assigns; allocates nothing. Twins agree exactly.
 template <class T>
 void relu(Workers& workers, Tensor<const T, Host> src, Tensor<T, Host> dst);
@@ -16,7 +16,7 @@ template <class T>
 void relu(Stream& stream, Tensor<const T, Device> src, Tensor<T, Device> dst);
 
 // The gradient of relu: d_src = d_dst where dst > 0, else 0.
-//   d_dst, dst, d_src   same shape, float or bfloat16; dst is what relu made; d_src may alias d_dst
+//   d_dst, dst, d_src   same shape, float, bfloat16 or float16; dst is what relu made; d_src may alias d_dst
 //   Assigns; allocates nothing. Twins agree exactly.
 template <class T>
 void relu_backward(Workers& workers, Tensor<const T, Host> d_dst, Tensor<const T, Host> dst, Tensor<T, Host> d_src);

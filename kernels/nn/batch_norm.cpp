@@ -181,5 +181,11 @@ template void batch_norm(Workers&, Activations<const bfloat16, Host>, Activation
 template void batch_norm_backward(Workers&, Activations<const bfloat16, Host>, Activations<const bfloat16, Host>,
                                   Activations<const bfloat16, Host>, const BatchNormChannels<Host>&,
                                   const BatchNormGradients<bfloat16, Host>&, const BatchNormParams&, Bytes<Host>);
+template void batch_norm(Workers&, Activations<const float16, Host>, Activations<const float16, Host>,
+                         const BatchNormChannels<Host>&, Activations<float16, Host>, const BatchNormParams&,
+                         Bytes<Host>);
+template void batch_norm_backward(Workers&, Activations<const float16, Host>, Activations<const float16, Host>,
+                                  Activations<const float16, Host>, const BatchNormChannels<Host>&,
+                                  const BatchNormGradients<float16, Host>&, const BatchNormParams&, Bytes<Host>);
 
 }  // namespace boneage

@@ -283,5 +283,11 @@ template void batch_norm(Stream&, Activations<const bfloat16, Device>, Activatio
 template void batch_norm_backward(Stream&, Activations<const bfloat16, Device>, Activations<const bfloat16, Device>,
                                   Activations<const bfloat16, Device>, const BatchNormChannels<Device>&,
                                   const BatchNormGradients<bfloat16, Device>&, const BatchNormParams&, Bytes<Device>);
+template void batch_norm(Stream&, Activations<const float16, Device>, Activations<const float16, Device>,
+                         const BatchNormChannels<Device>&, Activations<float16, Device>, const BatchNormParams&,
+                         Bytes<Device>);
+template void batch_norm_backward(Stream&, Activations<const float16, Device>, Activations<const float16, Device>,
+                                  Activations<const float16, Device>, const BatchNormChannels<Device>&,
+                                  const BatchNormGradients<float16, Device>&, const BatchNormParams&, Bytes<Device>);
 
 }  // namespace boneage

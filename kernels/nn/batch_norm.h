@@ -25,11 +25,10 @@ struct BatchNormChannels {
 };
 
 // dst = act((src - mean) * (weight * inverse_deviation) + bias + residual)
-//   src, dst    [n, h, w, c] float or bfloat16, at least two pixels; dst may be src's memory where no backward follows
-//   residual    the same shape and type, or data == nullptr for none; dst may be its memory
-//   act         max(v, 0), NaN kept, with params.relu
-//   scratch     batch_norm_scratch_bytes(src.pixels(), src.c)
-//   For each channel over all N = n * h * w pixels:
+//   src, dst    [n, h, w, c] float, bfloat16 or float16, at least two pixels; dst may be src's memory where no backward
+//   follows residual    the same shape and type, or data == nullptr for none; dst may be its memory act         max(v,
+//   0), NaN kept, with params.relu scratch     batch_norm_scratch_bytes(src.pixels(), src.c) For each channel over all
+//   N = n * h * w pixels:
 //     mean = sum(src) / N;  variance = (sum(src^2) - sum(src)^2 / N) / N, not below 0 (biased)
 //     running_mean     = (1 - momentum) * running_mean     + momentum * mean
 //     running_variance = (1 - momentum) * running_variance + momentum * variance * N / (N - 1)

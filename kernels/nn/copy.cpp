@@ -139,5 +139,15 @@ template void add(Workers&, Activations<const bfloat16, Host>, Activations<bfloa
 template void space_to_depth(Workers&, Activations<const float, Host>, const std::array<Activations<float, Host>, 4>&);
 template void space_to_depth(Workers&, Activations<const bfloat16, Host>,
                              const std::array<Activations<bfloat16, Host>, 4>&);
+template void copy(Workers&, Activations<const float, Host>, Activations<float16, Host>);
+template void copy(Workers&, Activations<const float16, Host>, Activations<float, Host>);
+template void copy(Workers&, Activations<const float16, Host>, Activations<float16, Host>);
+template void copy(Workers&, Activations<const bfloat16, Host>, Activations<float16, Host>);
+template void copy(Workers&, Activations<const float16, Host>, Activations<bfloat16, Host>);
+template void depth_to_space(Workers&, const std::array<Activations<const float16, Host>, 4>&,
+                             Activations<float16, Host>);
+template void add(Workers&, Activations<const float16, Host>, Activations<float16, Host>);
+template void space_to_depth(Workers&, Activations<const float16, Host>,
+                             const std::array<Activations<float16, Host>, 4>&);
 
 }  // namespace boneage

@@ -172,5 +172,15 @@ template void space_to_depth(Stream&, Activations<const float, Device>,
                              const std::array<Activations<float, Device>, 4>&);
 template void space_to_depth(Stream&, Activations<const bfloat16, Device>,
                              const std::array<Activations<bfloat16, Device>, 4>&);
+template void copy(Stream&, Activations<const float, Device>, Activations<float16, Device>);
+template void copy(Stream&, Activations<const float16, Device>, Activations<float, Device>);
+template void copy(Stream&, Activations<const float16, Device>, Activations<float16, Device>);
+template void copy(Stream&, Activations<const bfloat16, Device>, Activations<float16, Device>);
+template void copy(Stream&, Activations<const float16, Device>, Activations<bfloat16, Device>);
+template void depth_to_space(Stream&, const std::array<Activations<const float16, Device>, 4>&,
+                             Activations<float16, Device>);
+template void add(Stream&, Activations<const float16, Device>, Activations<float16, Device>);
+template void space_to_depth(Stream&, Activations<const float16, Device>,
+                             const std::array<Activations<float16, Device>, 4>&);
 
 }  // namespace boneage

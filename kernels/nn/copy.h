@@ -10,10 +10,10 @@
 namespace boneage {
 
 // dst = src in dst's type.
-//   src, dst   [n, h, w, c], same shape; From, To = float or bfloat16; must not overlap
-//   To bfloat16: nearest, ties to even; beyond the largest finite value infinity; NaN stays NaN (quietened). All other
-//   pairs are exact. A concatenation is one call for each part, with dst a channel slice of the whole.
-//   Assigns the slice's channels only; allocates nothing. Twins agree exactly.
+//   src, dst   [n, h, w, c], same shape; From, To = float, bfloat16 or float16; must not overlap
+//   To another 16-bit type: nearest, ties to even; beyond the largest finite value infinity; NaN stays NaN (quietened).
+//   To float, and between equal types: exact. A concatenation is one call for each part, with dst a channel slice of
+//   the whole. Assigns the slice's channels only; allocates nothing. Twins agree exactly.
 template <class From, class To>
 void copy(Workers& workers, Activations<const From, Host> src, Activations<To, Host> dst);
 
@@ -21,7 +21,7 @@ template <class From, class To>
 void copy(Stream& stream, Activations<const From, Device> src, Activations<To, Device> dst);
 
 // dst = dst + src: where the gradients of a value's readers meet.
-//   src, dst   [n, h, w, c], same shape, both float or both bfloat16; must not overlap
+//   src, dst   [n, h, w, c], same shape, both float, both bfloat16 or both float16; must not overlap
 //   One float32 addition, rounded to the type. Changes the slice's channels only; allocates nothing. Twins agree
 //   exactly.
 template <class T>
@@ -32,7 +32,7 @@ void add(Stream& stream, Activations<const T, Device> src, Activations<T, Device
 
 // Doubles both sides: pixel (y, x) of groups[2 * i + j] becomes pixel (2 * y + i, 2 * x + j) of dst. After a 1x1
 // convolution to 4 * c channels, whose quarters are the groups, this is a 2x2 transposed convolution of stride 2.
-//   groups   four of [n, h, w, c] float or bfloat16, with one pixel stride
+//   groups   four of [n, h, w, c] float, bfloat16 or float16, with one pixel stride
 //   dst      [n, 2 * h, 2 * w, c], same type; must not overlap the groups
 //   Assigns; allocates nothing. Twins agree exactly.
 //
@@ -48,7 +48,7 @@ void depth_to_space(Stream& stream, const std::array<Activations<const T, Device
 
 // The way back, which is also depth_to_space's gradient: pixel (2 * y + i, 2 * x + j) of src becomes pixel (y, x) of
 // groups[2 * i + j].
-//   src      [n, 2 * h, 2 * w, c] float or bfloat16
+//   src      [n, 2 * h, 2 * w, c] float, bfloat16 or float16
 //   groups   four of [n, h, w, c], same type, with one pixel stride; must not overlap src
 //   Assigns; allocates nothing. Twins agree exactly.
 template <class T>

@@ -118,5 +118,8 @@ template void segmentation_loss(Workers&, Activations<const float, Host>, Activa
 template void segmentation_loss(Workers&, Activations<const bfloat16, Host>, Activations<const float, Host>,
                                 const SegmentationLossParams&, Tensor<SegmentationLoss, Host>,
                                 Activations<bfloat16, Host>, Bytes<Host>);
+template void segmentation_loss(Workers&, Activations<const float16, Host>, Activations<const float, Host>,
+                                const SegmentationLossParams&, Tensor<SegmentationLoss, Host>,
+                                Activations<float16, Host>, Bytes<Host>);
 
 }  // namespace boneage

@@ -133,5 +133,8 @@ template void segmentation_loss(Stream&, Activations<const float, Device>, Activ
 template void segmentation_loss(Stream&, Activations<const bfloat16, Device>, Activations<const float, Device>,
                                 const SegmentationLossParams&, Tensor<SegmentationLoss, Device>,
                                 Activations<bfloat16, Device>, Bytes<Device>);
+template void segmentation_loss(Stream&, Activations<const float16, Device>, Activations<const float, Device>,
+                                const SegmentationLossParams&, Tensor<SegmentationLoss, Device>,
+                                Activations<float16, Device>, Bytes<Device>);
 
 }  // namespace boneage

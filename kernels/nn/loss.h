@@ -41,7 +41,7 @@ struct SegmentationLoss {
 //   dice          = sum over images of (1 - D) / n,  D = (2 * sum(p * t) + smooth) / S,  S = sum(p) + sum(t) + smooth
 //   total         = cross_entropy_weight * cross_entropy + dice_weight * dice
 //   d_logits      = cross_entropy_weight / (n * P) * (p - t) + dice_weight / (n * S) * ((D - 2 * t) * (p * (1 - p)))
-//   logits     [n, h, w, 1] float or bfloat16
+//   logits     [n, h, w, 1] float, bfloat16 or float16
 //   targets    [n, h, w, 1] float32 in [0, 1]
 //   loss       [1]
 //   d_logits   logits' shape and type; may be logits' memory

@@ -112,5 +112,7 @@ template void max_pool(Workers&, Activations<const float, Host>, Activations<flo
 template void max_pool(Workers&, Activations<const bfloat16, Host>, Activations<bfloat16, Host>, const PoolParams&);
 template void global_average_pool(Workers&, Activations<const float, Host>, Activations<float, Host>);
 template void global_average_pool(Workers&, Activations<const bfloat16, Host>, Activations<float, Host>);
+template void max_pool(Workers&, Activations<const float16, Host>, Activations<float16, Host>, const PoolParams&);
+template void global_average_pool(Workers&, Activations<const float16, Host>, Activations<float, Host>);
 
 }  // namespace boneage

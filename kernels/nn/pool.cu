@@ -100,5 +100,7 @@ template void max_pool(Stream&, Activations<const float, Device>, Activations<fl
 template void max_pool(Stream&, Activations<const bfloat16, Device>, Activations<bfloat16, Device>, const PoolParams&);
 template void global_average_pool(Stream&, Activations<const float, Device>, Activations<float, Device>);
 template void global_average_pool(Stream&, Activations<const bfloat16, Device>, Activations<float, Device>);
+template void max_pool(Stream&, Activations<const float16, Device>, Activations<float16, Device>, const PoolParams&);
+template void global_average_pool(Stream&, Activations<const float16, Device>, Activations<float, Device>);
 
 }  // namespace boneage

@@ -19,7 +19,7 @@ constexpr int64_t pooled_size(int64_t pixels, const PoolParams& params) {
 }
 
 // Largest value of every window.
-//   src   [n, h, w, c] float or bfloat16
+//   src   [n, h, w, c] float, bfloat16 or float16
 //   dst   [n, pooled_size(h), pooled_size(w), c], same type; must not overlap src
 //   dst(y, x) = max of src(y * stride - padding + i, x * stride - padding + j), 0 <= i, j < size; padding holds
 //   -infinity, so it never wins. A NaN in a window makes its result NaN.
@@ -34,7 +34,7 @@ template <class T>
 void max_pool(Stream& stream, Activations<const T, Device> src, Activations<T, Device> dst, const PoolParams& params);
 
 // Mean of every channel over all pixels.
-//   src   [n, h, w, c] float or bfloat16, h * w >= 1
+//   src   [n, h, w, c] float, bfloat16 or float16, h * w >= 1
 //   dst   [n, 1, 1, c] float
 //   Pixels are added in row order in float64 and the mean is rounded once, so the twins agree exactly and the result
 //   depends neither on the batch size nor on the number of workers.

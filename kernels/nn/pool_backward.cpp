@@ -155,5 +155,10 @@ template void max_pool_backward(Workers&, Activations<const bfloat16, Host>, Act
 template void global_average_pool_backward(Workers&, Activations<const float, Host>, Activations<float, Host>, Write);
 template void global_average_pool_backward(Workers&, Activations<const float, Host>, Activations<bfloat16, Host>,
                                            Write);
+template void max_pool_with_positions(Workers&, Activations<const float16, Host>, Activations<float16, Host>,
+                                      Activations<uint8_t, Host>, const PoolParams&);
+template void max_pool_backward(Workers&, Activations<const float16, Host>, Activations<const uint8_t, Host>,
+                                Activations<float16, Host>, const PoolParams&, Write);
+template void global_average_pool_backward(Workers&, Activations<const float, Host>, Activations<float16, Host>, Write);
 
 }  // namespace boneage

@@ -196,5 +196,11 @@ template void max_pool_backward(Stream&, Activations<const bfloat16, Device>, Ac
                                 Activations<bfloat16, Device>, const PoolParams&, Write);
 template void global_average_pool_backward(Stream&, Activations<const float, Device>, Activations<bfloat16, Device>,
                                            Write);
+template void max_pool_with_positions(Stream&, Activations<const float16, Device>, Activations<float16, Device>,
+                                      Activations<uint8_t, Device>, const PoolParams&);
+template void max_pool_backward(Stream&, Activations<const float16, Device>, Activations<const uint8_t, Device>,
+                                Activations<float16, Device>, const PoolParams&, Write);
+template void global_average_pool_backward(Stream&, Activations<const float, Device>, Activations<float16, Device>,
+                                           Write);
 
 }  // namespace boneage

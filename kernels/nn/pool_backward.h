@@ -26,7 +26,7 @@ void max_pool_with_positions(Stream& stream, Activations<const T, Device> src, A
                              Activations<uint8_t, Device> positions, const PoolParams& params);
 
 // The gradient of max_pool: a pixel gets the sum of d_dst over the windows it won.
-//   d_dst       [n, pooled_size(h), pooled_size(w), c] float or bfloat16
+//   d_dst       [n, pooled_size(h), pooled_size(w), c] float, bfloat16 or float16
 //   positions   max_pool_with_positions's, same shape
 //   d_src       [n, h, w, c], d_dst's type; must not overlap the others
 //   Windows are added in row order in float32; then the sum is assigned or accumulated as `write` says.
@@ -42,7 +42,7 @@ void max_pool_backward(Stream& stream, Activations<const T, Device> d_dst, Activ
 // The gradient of global_average_pool: every pixel of a channel gets d_dst / (h * w), one float32 division, assigned or
 // accumulated as `write` says.
 //   d_dst   [n, 1, 1, c] float
-//   d_src   [n, h, w, c] float or bfloat16
+//   d_src   [n, h, w, c] float, bfloat16 or float16
 //   Allocates nothing. Twins agree exactly.
 template <class T>
 void global_average_pool_backward(Workers& workers, Activations<const float, Host> d_dst, Activations<T, Host> d_src,

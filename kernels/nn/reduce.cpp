@@ -39,5 +39,6 @@ void sum_pixels(Workers& workers, Activations<const T, Host> src, Tensor<float, 
 
 template void sum_pixels(Workers&, Activations<const float, Host>, Tensor<float, Host>, Bytes<Host>);
 template void sum_pixels(Workers&, Activations<const bfloat16, Host>, Tensor<float, Host>, Bytes<Host>);
+template void sum_pixels(Workers&, Activations<const float16, Host>, Tensor<float, Host>, Bytes<Host>);
 
 }  // namespace boneage

@@ -48,5 +48,6 @@ void sum_pixels(Stream& stream, Activations<const T, Device> src, Tensor<float, 
 
 template void sum_pixels(Stream&, Activations<const float, Device>, Tensor<float, Device>, Bytes<Device>);
 template void sum_pixels(Stream&, Activations<const bfloat16, Device>, Tensor<float, Device>, Bytes<Device>);
+template void sum_pixels(Stream&, Activations<const float16, Device>, Tensor<float, Device>, Bytes<Device>);
 
 }  // namespace boneage

@@ -8,7 +8,7 @@
 namespace boneage {
 
 // dst(k) = sum of src(p, k) over all pixels p of all images.
-//   src       [n, h, w, c] float or bfloat16
+//   src       [n, h, w, c] float, bfloat16 or float16
 //   dst       [c] float; zeros when src has no pixels
 //   scratch   sum_pixels_scratch_bytes(src.pixels(), src.c)
 //   Adds in the order of pixel_sums.h, which depends on the number of pixels alone, and rounds the float64 total once:

@@ -1,6 +1,6 @@
 // Builds, without a device, the cuDNN graphs that the product's networks need, two lines each:
 //
-//   build_cudnn_plans DEVICE.json SM f32|tf32|bf16 FIRST
+//   build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 FIRST
 //   0 start <name>
 //   0 built <engine>        or: 0 refused <why>
 //
@@ -74,7 +74,7 @@ void record(Recorder& recorder, const net::Graph& graph, int64_t batch, int64_t 
 
 int run(int count, char** words) {
     if (count != 5) {
-        std::cerr << "build_cudnn_plans DEVICE.json SM f32|tf32|bf16 FIRST\n";
+        std::cerr << "build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 FIRST\n";
         return 2;
     }
     std::ostringstream device;
@@ -84,7 +84,11 @@ int run(int count, char** words) {
     const size_t first = std::stoul(words[4]);
     Recorder recorder;
     recorder.tf32 = mode == "tf32";
-    const auto precision = mode == "bf16" ? plan::Precision::bf16 : plan::Precision::f32;
+    const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
+                                                            {"tf32", plan::Precision::tf32},
+                                                            {"bf16", plan::Precision::bf16},
+                                                            {"f16", plan::Precision::f16}};
+    const plan::Precision precision = precisions.at(mode);
     record(recorder, net::resnet34({.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1}), 64, 224, precision);
     record(recorder, net::resnet34({.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1}), 64, 256, precision);
     record(recorder, net::unet({}), 64, 256, precision);

@@ -20,16 +20,29 @@ using plan::Shape;
 
 double get(const Place& at, int64_t n, int64_t y, int64_t x, int64_t c) {
     const int64_t i = at.offset(n, y, x, c);
-    return at.type == DataType::f32 ? reinterpret_cast<const float*>(at.data)[i]
-                                    : to_float(reinterpret_cast<const bfloat16*>(at.data)[i]);
+    switch (at.type) {
+        case DataType::f32:
+            return reinterpret_cast<const float*>(at.data)[i];
+        case DataType::bf16:
+            return to_float(reinterpret_cast<const bfloat16*>(at.data)[i]);
+        case DataType::f16:
+            return to_float(reinterpret_cast<const float16*>(at.data)[i]);
+    }
+    return 0.0;
 }
 
 void set(const Place& at, int64_t n, int64_t y, int64_t x, int64_t c, double value) {
     const int64_t i = at.offset(n, y, x, c);
-    if (at.type == DataType::f32) {
-        reinterpret_cast<float*>(at.data)[i] = static_cast<float>(value);
-    } else {
-        reinterpret_cast<bfloat16*>(at.data)[i] = to_bfloat16(static_cast<float>(value));
+    switch (at.type) {
+        case DataType::f32:
+            reinterpret_cast<float*>(at.data)[i] = static_cast<float>(value);
+            break;
+        case DataType::bf16:
+            reinterpret_cast<bfloat16*>(at.data)[i] = to_bfloat16(static_cast<float>(value));
+            break;
+        case DataType::f16:
+            reinterpret_cast<float16*>(at.data)[i] = to_float16(static_cast<float>(value));
+            break;
     }
 }
 
@@ -37,7 +50,9 @@ void set(const Place& at, int64_t n, int64_t y, int64_t x, int64_t c, double val
 std::vector<double> stored(const std::vector<float>& weights, DataType type) {
     std::vector<double> values;
     for (const float weight : weights) {
-        values.push_back(type == DataType::f32 ? weight : to_float(to_bfloat16(weight)));
+        values.push_back(type == DataType::f32    ? weight
+                         : type == DataType::bf16 ? to_float(to_bfloat16(weight))
+                                                  : to_float(to_float16(weight)));
     }
     return values;
 }
@@ -94,7 +109,7 @@ plan::Memory NaiveBackend::allocate(int64_t bytes) {
     constexpr std::align_val_t kAlignment{plan::kArenaAlignment};
     const auto size = static_cast<size_t>(std::max<int64_t>(bytes, 1));
     auto* memory = static_cast<std::byte*>(::operator new(size, kAlignment));
-    std::memset(memory, 0xff, size);  // NaN in float32 and bfloat16
+    std::memset(memory, 0xff, size);  // NaN in every type
     return {memory, [](std::byte* p) { ::operator delete(p, kAlignment); }};
 }
 

@@ -22,7 +22,11 @@ inline bfloat16 as(float value, bfloat16) {
     return to_bfloat16(value);
 }
 
-// An owned tensor of float or bfloat16.
+inline float16 as(float value, float16) {
+    return to_float16(value);
+}
+
+// An owned tensor of float, bfloat16 or float16.
 template <class T>
 class OwnedTensor {
 public:

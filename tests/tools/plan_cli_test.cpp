@@ -32,6 +32,19 @@ TEST(PlanCommand, size_is_height_then_width) {
     EXPECT_EQ(planned({"unet", "--size", "64"})["width"], 64);
 }
 
+TEST(PlanCommand, takes_every_precision_and_says_which) {
+    std::vector<double> roofs;
+    for (const char* precision : {"f32", "tf32", "bf16", "f16"}) {
+        const auto plan = planned({"resnet34", "--batch", "64", "--precision", precision, "--roof", "h200"});
+        EXPECT_EQ(plan["precision"], precision);
+        EXPECT_EQ(plan["steps"][1]["type"], std::string(precision).ends_with("32") ? "f32" : precision);
+        roofs.push_back(plan["totals"]["roof_us"].get<double>());
+    }
+    EXPECT_GT(roofs[0], roofs[1]);
+    EXPECT_GT(roofs[1], roofs[2]);
+    EXPECT_EQ(roofs[2], roofs[3]);
+}
+
 TEST(PlanCommand, prints_a_table_with_totals) {
     const Ran outcome = run_program({"plan", "resnet34", "--sex-input"});
     EXPECT_EQ(outcome.code, 0) << outcome.err;

@@ -275,10 +275,26 @@ TEST(Score, usage_errors_are_two) {
     EXPECT_EQ(score({image, "--workers", "many"}).code, 2);
     EXPECT_EQ(score({image, "--precision", "int4"}).code, 2);
     EXPECT_EQ(score({image, "--device", "tpu"}).code, 2);
+    const Ran tuned = score({image, "--device", "cpu", "--autotune"});
+    EXPECT_EQ(tuned.code, 2);
+    EXPECT_NE(tuned.err.find("--autotune measures what is fastest on a GPU"), std::string::npos) << tuned.err;
     EXPECT_EQ(score({image, "--segmenter", (folder / "none.safetensors").string()}).code, 2);
     const Ran swapped = testing::run_program({"score", image, "--weights", BONEAGE_TEST_MODELS "/unet.safetensors"});
     EXPECT_EQ(swapped.code, 2);
     EXPECT_NE(swapped.err.find("holds a unet"), std::string::npos) << swapped.err;
+}
+
+TEST(Score, every_precision_gives_nearly_the_same_age_and_says_what_computes_it) {
+    const Folder folder;
+    const std::string image = save(folder / "a.png", hand(90, 70));
+    const double exact = std::stod(only_row(score({image}))[kAge]);
+    for (const auto& [precision, said, most] :
+         {std::tuple{"tf32", "computing in float32", 0.0}, {"bf16", "oneDNN", 0.25}, {"f16", "f16 emulated", 0.05}}) {
+        const Ran ran = score({image, "--device", "cpu", "--precision", precision});
+        EXPECT_EQ(ran.code, 0) << ran.err;
+        EXPECT_NEAR(std::stod(only_row(ran)[kAge]), exact, most) << precision;
+        EXPECT_NE(ran.err.find(said), std::string::npos) << ran.err;
+    }
 }
 
 TEST(Score, without_a_segmenter_says_so) {

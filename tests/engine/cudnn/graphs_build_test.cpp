@@ -78,8 +78,9 @@ TEST_P(GraphsBuild, without_a_device) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, GraphsBuild,
                          ::testing::Values(Target{"a100", 80, "bf16"}, Target{"l40s", 89, "bf16"},
-                                           Target{"h200", 90, "bf16"}, Target{"h200", 90, "tf32"},
-                                           Target{"h200", 90, "f32"}),
+                                           Target{"h200", 90, "bf16"}, Target{"a100", 80, "f16"},
+                                           Target{"l40s", 89, "f16"}, Target{"h200", 90, "f16"},
+                                           Target{"h200", 90, "tf32"}, Target{"h200", 90, "f32"}),
                          [](const auto& each) { return std::string(each.param.device) + "_" + each.param.arithmetic; });
 
 }  // namespace

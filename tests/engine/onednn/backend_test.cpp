@@ -5,6 +5,8 @@
 #include "tests/support/plan_runs.h"
 #include "tests/support/random_graph.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace boneage::onednn {
@@ -76,14 +78,15 @@ TEST(OneDnn, takes_images_of_one_pixel) {
     expect_values(executor, evaluate(graph, 2, 1, 1, parameters, inputs), 1e-5, "one pixel");
 }
 
-TEST(OneDnn, bf16_rounds_where_plain_loops_round) {
+class OneDnnHalf : public ::testing::TestWithParam<Precision> {};
+
+TEST_P(OneDnnHalf, rounds_where_plain_loops_round) {
     for (const net::Graph& graph : {net::resnet34({.channels = 1, .sex_input = true, .hidden = 16}),
                                     net::unet({.channels = 1, .depth = 3, .base_width = 8})}) {
         const Parameters parameters = testing::random_parameters(graph, 5);
         const auto backend = make_backend({.threads = 2});
         NaiveBackend naive(backend->traits());
-        const Options options =
-            with_traits({.batch = 3, .height = 32, .width = 48, .precision = Precision::bf16}, *backend);
+        const Options options = with_traits({.batch = 3, .height = 32, .width = 48, .precision = GetParam()}, *backend);
         const Inputs inputs = random_inputs(graph, options, 7);
         Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
         Executor reference(plan::lower(graph, options), naive, source_of(parameters));
@@ -93,6 +96,44 @@ TEST(OneDnn, bf16_rounds_where_plain_loops_round) {
         }
         const std::string& name = executor.plan().values[static_cast<size_t>(executor.plan().outputs[0])].name;
         EXPECT_LE(testing::relative_distance(executor.read(name), reference.read(name)), 1e-2) << graph.name;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, OneDnnHalf, ::testing::Values(Precision::bf16, Precision::f16),
+                         [](const auto& tested) { return tested.param == Precision::bf16 ? "bf16" : "f16"; });
+
+// One channel of one layer that overflows gives no plausible answer, although a ReLU follows every layer but the last.
+TEST(OneDnn, what_overflows_in_float16_reaches_the_answer_as_no_number) {
+    for (const net::Graph& graph : {net::resnet34({.channels = 1, .sex_input = true, .hidden = 16}),
+                                    net::unet({.channels = 1, .depth = 3, .base_width = 8})}) {
+        const auto backend = make_backend({.threads = 2});
+        const auto answers = [&](const Parameters& parameters, Precision precision, const Inputs& inputs) {
+            const Options options =
+                with_traits({.batch = 2, .height = 32, .width = 32, .precision = precision}, *backend);
+            Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
+            fill(executor, inputs);
+            executor.run();
+            return executor.read(executor.plan().values[static_cast<size_t>(executor.plan().outputs[0])].name);
+        };
+        const Parameters good = testing::random_parameters(graph, 5);
+        const Inputs inputs = random_inputs(graph, {.batch = 2, .height = 32, .width = 32}, 7);
+        const auto finite = [](float value) { return std::isfinite(value); };
+        EXPECT_TRUE(std::ranges::all_of(answers(good, Precision::f16, inputs), finite));
+        int layers = 0;
+        for (const net::Op& op : graph.ops) {
+            const auto* unit = std::get_if<net::ConvUnit>(&op);
+            if (unit == nullptr || !unit->norm) {
+                continue;
+            }
+            Parameters parameters = good;
+            parameters[unit->norm->name + ".bias"][0] = 1e5F;
+            const std::vector<float> wide = answers(parameters, Precision::bf16, inputs);
+            const std::vector<float> narrow = answers(parameters, Precision::f16, inputs);
+            ASSERT_TRUE(std::ranges::all_of(wide, finite)) << unit->conv.name;
+            EXPECT_TRUE(std::ranges::none_of(narrow, finite)) << graph.name << ", " << unit->conv.name;
+            ++layers;
+        }
+        EXPECT_GT(layers, 10);
     }
 }
 
@@ -145,9 +186,11 @@ TEST(OneDnn, refuses_impossible_options) {
     EXPECT_THROW(make_backend({.threads = 1, .channel_block = 4}), UsageError);
 }
 
-TEST(OneDnn, says_what_computes_bf16) {
+TEST(OneDnn, says_what_computes_another_type) {
     EXPECT_EQ(describe(Precision::f32).find("bf16 emulated"), std::string::npos);
     EXPECT_NE(describe(Precision::bf16).find("oneDNN"), std::string::npos);
+    EXPECT_NE(describe(Precision::f16).find("f16 emulated"), std::string::npos);
+    EXPECT_NE(describe(Precision::tf32).find("computing in float32"), std::string::npos);
 }
 
 }  // namespace

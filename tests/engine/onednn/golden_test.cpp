@@ -1,4 +1,4 @@
-// Both networks against PyTorch's values, and bf16 against float32 in every layer.
+// Both networks against PyTorch's values, and 16-bit types against float32 in every layer.
 #include "engine/onednn/backend.h"
 #include "tests/support/network_goldens.h"
 #include "tests/support/plan_runs.h"
@@ -45,17 +45,19 @@ TEST(Golden, float32_gives_what_pytorch_gives_layer_by_layer) {
 }
 
 // One layer's rounding stays within 1e-2; here the rounding of all layers before it has added up too.
-TEST(Golden, bf16_stays_near_float32_in_every_layer) {
+TEST(Golden, sixteen_bits_stay_near_float32_in_every_layer) {
     for (const NetworkGolden& golden : testing::network_goldens()) {
         std::vector<std::string> names;
         for (const net::Op& op : golden.graph.ops) {
             names.push_back(golden.graph.values[static_cast<size_t>(net::made_by(op))].name);
         }
         const GoldenRun exact(golden, Precision::f32, names);
-        const GoldenRun rounded(golden, Precision::bf16, names);
-        for (const std::string& name : names) {
-            EXPECT_LE(testing::relative_distance(rounded.values(name), exact.values(name)), 2e-2)
-                << golden.name << ", " << name;
+        for (const auto& [precision, most] : {std::pair{Precision::bf16, 2e-2}, {Precision::f16, 2e-3}}) {
+            const GoldenRun rounded(golden, precision, names);
+            for (const std::string& name : names) {
+                EXPECT_LE(testing::relative_distance(rounded.values(name), exact.values(name)), most)
+                    << golden.name << ", " << name;
+            }
         }
     }
 }

@@ -23,8 +23,8 @@ struct Case {
 
 std::vector<Case> cases() {
     std::vector<Case> all;
-    for (const Precision precision : {Precision::f32, Precision::bf16}) {
-        const std::string suffix = precision == Precision::f32 ? "_f32" : "_bf16";
+    for (const auto& [precision, suffix] :
+         {std::pair{Precision::f32, std::string("_f32")}, {Precision::bf16, "_bf16"}, {Precision::f16, "_f16"}}) {
         all.push_back({"resnet34_64x96" + suffix, net::resnet34({.channels = 1, .sex_input = true, .hidden = 32}), 64,
                        96, precision});
         all.push_back(

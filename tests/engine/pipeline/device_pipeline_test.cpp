@@ -15,6 +15,7 @@ namespace {
 using testing::bright_models;
 using testing::disc;
 using testing::flat;
+using testing::overflowing_models;
 using testing::small_recipe;
 
 struct Picture {
@@ -41,9 +42,10 @@ struct Scored {
 };
 
 // What the CPU pipeline says about every image.
-std::vector<Scored> on_the_cpu(const Models& models, const std::vector<io::DecodedImage (*)()>& images) {
+std::vector<Scored> on_the_cpu(const Models& models, const std::vector<io::DecodedImage (*)()>& images,
+                               plan::Precision precision = plan::Precision::f32) {
     const auto backend = onednn::make_backend({});
-    Pipeline pipeline(models, *backend, {});
+    Pipeline pipeline(models, *backend, {.batch = 1, .threads = 1, .precision = precision});
     std::vector<Scored> scored(images.size());
     for (size_t i = 0; i < images.size(); ++i) {
         io::DecodedImage image = images[i]();
@@ -142,6 +144,35 @@ TEST(DevicePipeline, gives_the_cpu_pipelines_pictures_and_results) {
             }
         }
     }
+}
+
+TEST(DevicePipeline, sixteen_bits_give_the_cpus_results_and_an_overflow_is_an_error_on_both) {
+    int errors = 0;
+    for (const auto& [models, precision] : {std::pair{bright_models(), plan::Precision::bf16},
+                                            {bright_models(), plan::Precision::f16},
+                                            {overflowing_models(), plan::Precision::f32},
+                                            {overflowing_models(), plan::Precision::f16}}) {
+        const std::vector<Scored> want = on_the_cpu(models, kImages, precision);
+        const auto device = testing::make_test_device();
+        DevicePipeline pipeline(models, device->backend(), device->stream(), {.batch = 8, .precision = precision});
+        ImageBatch batch = pipeline.make_batch();
+        for (const auto& image : kImages) {
+            ASSERT_TRUE(put(batch, image()));
+        }
+        std::vector<size_t> shown(kImages.size(), 0);
+        const std::vector<Result> results =
+            pipeline.run(batch, std::vector<Sex>(kImages.size(), Sex::female),
+                         [&](int64_t i, Stage, const StagePicture&) { ++shown[static_cast<size_t>(i)]; });
+        const double tolerance =
+            precision == plan::Precision::f32 || device->age_tolerance() == 0.0 ? device->age_tolerance() : 0.25;
+        for (size_t i = 0; i < results.size(); ++i) {
+            SCOPED_TRACE("image " + std::to_string(i));
+            expect_same(results[i], want[i].result, tolerance);
+            EXPECT_EQ(shown[i], want[i].pictures.size());
+            errors += results[i].reason == "not_finite" ? 1 : 0;
+        }
+    }
+    EXPECT_EQ(errors, static_cast<int>(kImages.size()) - 1) << "all but the flat one, of one run";
 }
 
 TEST(DevicePipeline, replays_give_what_the_first_run_gave_whatever_else_is_in_the_batch) {

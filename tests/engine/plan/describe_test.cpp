@@ -40,9 +40,11 @@ TEST(Describe, table_has_a_line_for_every_step_and_the_totals) {
 }
 
 TEST(Describe, roofs_are_the_longest_of_arithmetic_memory_and_launch) {
-    const Plan plan =
-        lower(net::resnet34({}), {.batch = 64, .height = 256, .width = 256, .precision = Precision::bf16});
-    constexpr Machine machine{"toy", 1e12, 1e13, 1e11, 1e-5};
+    const auto planned = [](Precision precision) {
+        return lower(net::resnet34({}), {.batch = 64, .height = 256, .width = 256, .precision = precision});
+    };
+    const Plan plan = planned(Precision::bf16);
+    constexpr Machine machine{"toy", 1e12, 4e12, 1e13, 1e11, 1e-5};
     double sum = 0.0;
     bool by_arithmetic = false;
     bool by_memory = false;
@@ -64,6 +66,11 @@ TEST(Describe, roofs_are_the_longest_of_arithmetic_memory_and_launch) {
     const auto json = nlohmann::json::parse(as_json(plan, &machine));
     EXPECT_NEAR(json["totals"]["roof_us"].get<double>(), 1e6 * sum, 1e-3);
     EXPECT_THROW(boneage::plan::machine("toaster"), UsageError);
+
+    EXPECT_DOUBLE_EQ(roof_seconds(planned(Precision::f16), machine), sum) << "as fast as bf16, and as small";
+    const double tf32 = roof_seconds(planned(Precision::tf32), machine);
+    EXPECT_GT(tf32, sum);
+    EXPECT_LT(tf32, roof_seconds(planned(Precision::f32), machine));
 }
 
 }  // namespace

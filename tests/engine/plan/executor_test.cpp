@@ -75,18 +75,24 @@ TEST(Executor, reruns_what_depends_on_one_input_and_keeps_the_rest) {
     EXPECT_GT(with_rerun, 0);
 }
 
-TEST(Executor, bf16_stays_near_the_exact_answer_and_answers_in_float32) {
+class HalfExecutor : public ::testing::TestWithParam<Precision> {};
+INSTANTIATE_TEST_SUITE_P(Types, HalfExecutor, ::testing::Values(Precision::bf16, Precision::f16),
+                         [](const auto& tested) { return tested.param == Precision::bf16 ? "bf16" : "f16"; });
+
+TEST_P(HalfExecutor, stays_near_the_exact_answer_and_answers_in_float32) {
+    const double tolerance = GetParam() == Precision::bf16 ? 0.05 : 0.007;  // 8 and 11 bits
     for (uint64_t seed = 0; seed < 96; ++seed) {
         const net::Graph graph = testing::random_graph(seed, 8, 8);
         const Parameters parameters = testing::random_parameters(graph, seed);
         NaiveBackend backend(all_traits()[seed % 32]);
-        Options options{.height = 8, .width = 8, .precision = Precision::bf16};
+        Options options{.height = 8, .width = 8, .precision = GetParam()};
         options.traits = backend.traits();
         const Inputs inputs = random_inputs(graph, options, seed);
         Executor executor(lower(graph, options), backend, source_of(parameters));
         fill(executor, inputs);
         executor.run();
-        expect_values(executor, evaluate(graph, 1, 8, 8, parameters, inputs), 0.05, "seed " + std::to_string(seed));
+        expect_values(executor, evaluate(graph, 1, 8, 8, parameters, inputs), tolerance,
+                      "seed " + std::to_string(seed));
     }
 }
 

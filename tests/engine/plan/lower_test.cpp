@@ -262,19 +262,31 @@ TEST(Lower, stores_images_but_not_vectors_in_blocks) {
     EXPECT_EQ(value(odd, first).channel_block, 1) << "12 channels are not whole blocks";
 }
 
-TEST(Lower, bf16_halves_images_and_keeps_heads_float32) {
-    Options options{.height = 64, .width = 64, .keep = {"features"}};
+TEST(Lower, sixteen_bits_halve_images_and_keep_heads_float32) {
+    for (const Precision precision : {Precision::bf16, Precision::f16}) {
+        Options options{.height = 64, .width = 64, .keep = {"features"}};
+        const Plan wide = lower(net::resnet34({}), options);
+        options.precision = precision;
+        const Plan half = lower(net::resnet34({}), options);
+        EXPECT_EQ(step_called(half, "layer1.0.conv1").write_bytes * 2, step_called(wide, "layer1.0.conv1").write_bytes);
+        EXPECT_EQ(value(half, y_of(step_called(half, "layer1.0.conv1").step)).type, image_type(precision));
+        EXPECT_EQ(value(half, find_value(half, "features")).type, DataType::f32);
+        EXPECT_EQ(value(half, find_value(half, "image")).type, DataType::f32);
+        EXPECT_EQ(count_steps<Copy>(half), 1) << "the image is converted once";
+        options.keep = {};
+        const Plan unet = lower(net::unet({}), options);
+        EXPECT_EQ(value(unet, find_value(unet, "logits")).type, DataType::f32);
+        EXPECT_EQ(count_steps<Copy>(unet), 5) << "the image, and four skips";
+    }
+}
+
+TEST(Lower, tf32_stores_what_float32_stores) {
+    Options options{.height = 64, .width = 64};
     const Plan f32 = lower(net::resnet34({}), options);
-    options.precision = Precision::bf16;
-    const Plan bf16 = lower(net::resnet34({}), options);
-    EXPECT_EQ(step_called(bf16, "layer1.0.conv1").write_bytes * 2, step_called(f32, "layer1.0.conv1").write_bytes);
-    EXPECT_EQ(value(bf16, find_value(bf16, "features")).type, DataType::f32);
-    EXPECT_EQ(value(bf16, find_value(bf16, "image")).type, DataType::f32);
-    EXPECT_EQ(count_steps<Copy>(bf16), 1) << "the image is converted once";
-    options.keep = {};
-    const Plan unet = lower(net::unet({}), options);
-    EXPECT_EQ(value(unet, find_value(unet, "logits")).type, DataType::f32);
-    EXPECT_EQ(count_steps<Copy>(unet), 5) << "the image, and four skips";
+    options.precision = Precision::tf32;
+    const Plan tf32 = lower(net::resnet34({}), options);
+    EXPECT_EQ(tf32.arena_bytes, f32.arena_bytes);
+    EXPECT_EQ(count_steps<Copy>(tf32), 0);
 }
 
 TEST(Lower, refuses_what_cannot_be) {

@@ -25,7 +25,7 @@ OwnedTensor<T> special_tensor(int64_t size) {
 
 template <class T>
 class ActivationDeviceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(ActivationDeviceTest, ElementTypes);
 
 TYPED_TEST(ActivationDeviceTest, relu_equals_the_cpu_twin_aligned_or_not_and_in_place) {

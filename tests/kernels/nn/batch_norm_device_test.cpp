@@ -55,7 +55,7 @@ BatchNormLayer<T> run_on_device(Stream& stream, const BatchNormLayer<T>& start, 
 
 template <class T>
 class BatchNormDeviceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(BatchNormDeviceTest, ElementTypes);
 
 TYPED_TEST(BatchNormDeviceTest, forward_and_backward_equal_the_cpu_twin_bit_for_bit) {

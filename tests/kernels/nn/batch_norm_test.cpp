@@ -63,7 +63,7 @@ protected:
     // Of the largest value: float32 sums nothing longer than 36 terms; a bfloat16 result is rounded to 8 bits.
     static constexpr double kTolerance = std::is_same_v<T, float> ? 3e-6 : 1.0 / 256;
 };
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(BatchNormTest, ElementTypes);
 
 TYPED_TEST(BatchNormTest, forward_and_running_statistics_equal_the_definition_in_double) {

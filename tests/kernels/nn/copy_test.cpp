@@ -14,7 +14,7 @@ using testing::random_tensor;
 
 template <class T>
 class CopyTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(CopyTest, ElementTypes);
 
 TYPED_TEST(CopyTest, two_copies_make_a_concatenation) {

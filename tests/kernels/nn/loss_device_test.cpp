@@ -40,7 +40,7 @@ TEST(LossDevice, absolute_error_equals_the_cpu_twin_bit_for_bit) {
 
 template <class T>
 class SegmentationLossDeviceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(SegmentationLossDeviceTest, ElementTypes);
 
 TYPED_TEST(SegmentationLossDeviceTest, loss_and_gradient_equal_the_cpu_twin_bit_for_bit) {

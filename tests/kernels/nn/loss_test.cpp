@@ -159,7 +159,7 @@ Segmentation<T> segmentation_of(int threads, const Masks<T>& masks, const Segmen
 
 template <class T>
 class SegmentationLossTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(SegmentationLossTest, ElementTypes);
 
 TYPED_TEST(SegmentationLossTest, terms_equal_their_definition_in_double) {

@@ -15,7 +15,7 @@ constexpr std::array<int64_t, 4> kShapes[] = {{1, 2, 2, 1}, {2, 7, 5, 3}, {3, 9,
 
 template <class T>
 class PoolBackwardDeviceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(PoolBackwardDeviceTest, ElementTypes);
 
 TYPED_TEST(PoolBackwardDeviceTest, max_pool_forward_and_backward_equal_the_cpu_twin) {

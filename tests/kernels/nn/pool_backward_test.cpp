@@ -69,7 +69,7 @@ Pooled<T> pool(Workers& workers, const OwnedTensor<T>& src, const PoolParams& pa
 
 template <class T>
 class PoolBackwardTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(PoolBackwardTest, ElementTypes);
 
 TYPED_TEST(PoolBackwardTest, positions_are_where_pytorch_finds_the_maxima_ties_and_nan_included) {

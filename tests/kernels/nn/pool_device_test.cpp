@@ -15,7 +15,7 @@ constexpr std::array<int64_t, 4> kShapes[] = {{1, 2, 2, 1}, {2, 7, 5, 3}, {3, 9,
 
 template <class T>
 class PoolDeviceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(PoolDeviceTest, ElementTypes);
 
 TYPED_TEST(PoolDeviceTest, max_pool_equals_the_cpu_twin_for_all_windows_and_slices) {

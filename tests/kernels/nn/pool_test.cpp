@@ -45,7 +45,7 @@ OwnedTensor<T> naive_max_pool(const OwnedTensor<T>& src, const PoolParams& p) {
 
 template <class T>
 class PoolTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(PoolTest, ElementTypes);
 
 TYPED_TEST(PoolTest, max_pool_equals_the_naive_loops_with_any_number_of_workers) {

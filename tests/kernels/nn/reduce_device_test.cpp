@@ -11,7 +11,7 @@ using testing::OwnedTensor;
 
 template <class T>
 class ReduceDeviceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(ReduceDeviceTest, ElementTypes);
 
 TYPED_TEST(ReduceDeviceTest, sums_of_pixels_equal_the_cpu_twin_bit_for_bit) {

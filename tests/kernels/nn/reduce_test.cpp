@@ -11,7 +11,7 @@ using testing::random_tensor;
 
 template <class T>
 class ReduceTest : public ::testing::Test {};
-using ElementTypes = ::testing::Types<float, bfloat16>;
+using ElementTypes = ::testing::Types<float, bfloat16, float16>;
 TYPED_TEST_SUITE(ReduceTest, ElementTypes);
 
 template <class T>
