@@ -244,8 +244,10 @@ private:
                 return body(float{});
             case DataType::bf16:
                 return body(bfloat16{});
+            case DataType::f16:
+                break;
         }
-        throw ContractError("a value of no known type");
+        throw ContractError("training has no float16 values");
     }
 
     template <class T>

@@ -12,7 +12,7 @@ namespace boneage::plan {
 TrainingDraft::TrainingDraft(const net::Graph& graph, const std::vector<Shape>& shapes, const TrainingOptions& options)
     : graph_(graph),
       shapes_(shapes),
-      image_type_(options.precision == Precision::f32 ? DataType::f32 : DataType::bf16),
+      image_type_(plan::image_type(options.precision)),
       types_(graph.values.size(), DataType::f32),
       learns_(graph.values.size(), false),
       sliceable_(graph.values.size(), false),

@@ -15,8 +15,10 @@ float float_at(const std::byte* data, int64_t offset, DataType type) {
             return reinterpret_cast<const float*>(data)[offset];
         case DataType::bf16:
             return to_float(reinterpret_cast<const bfloat16*>(data)[offset]);
+        case DataType::f16:
+            break;
     }
-    throw ContractError("a value of no known type");
+    throw ContractError("training has no float16 values");
 }
 
 }  // namespace

@@ -297,6 +297,9 @@ private:
 }  // namespace
 
 TrainingPlan lower_training(const net::Graph& graph, const TrainingOptions& options) {
+    if (options.precision == Precision::f16) {
+        throw UsageError("training knows f32, tf32 and bf16: in f16 small gradients would vanish");
+    }
     std::vector<Shape> shapes;
     try {
         shapes = net::infer_shapes(graph, options.batch, options.height, options.width);
