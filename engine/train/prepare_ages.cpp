@@ -35,6 +35,11 @@ std::vector<Job> find_jobs(const PrepareOptions& options, Exclusions& exclusions
     for (const std::string& sentence : labels.exclusions) {
         exclusions.add({"", options.labels->string(), "bad_label", sentence, false});
     }
+    if (options.restore_aspect &&
+        std::ranges::none_of(labels.rows, [](const eval::Label& label) { return original_size(label).has_value(); })) {
+        throw UsageError(options.labels->string() +
+                         " has no original sizes to restore the aspect from: name them orig_width and orig_height");
+    }
     const ImagesById images = find_images(options.data, {options.folder}, exclusions);
     std::vector<Job> jobs;
     std::set<std::string_view> labelled;
@@ -46,6 +51,9 @@ std::vector<Job> find_jobs(const PrepareOptions& options, Exclusions& exclusions
         } else if (!is_utf8(label.id)) {
             exclusions.add({label.id, image->second.string(), "bad_id",
                             "the id of " + image->second.string() + " is not UTF-8", true});
+        } else if (options.restore_aspect && !original_size(label)) {
+            exclusions.add({label.id, image->second.string(), "no_original_size",
+                            "the label \"" + label.id + "\" has no original size to restore the aspect from", false});
         } else {
             jobs.push_back({label, image->second});
         }
