@@ -80,7 +80,7 @@ public:
             decoder_.decode(job.path, image_);
             const auto true_size = restore_aspect_ ? original_size(job.label) : std::nullopt;
             prepared.before = thumbnail_of(workers_, image_, true_size);
-            const pipeline::Result result = preparer_.prepare(image_, true_size);
+            pipeline::Result result = preparer_.prepare(image_, true_size);
             if (result.status == pipeline::Status::ok) {
                 prepared.picture.reshape(input_.height, input_.width);
                 preparer_.picture(prepared.picture.view());
@@ -110,6 +110,7 @@ PrepareReport prepare_ages(const PrepareOptions& options, const PrepareWatcher& 
     report.total = jobs.size();
     std::vector<eval::Label> labels;
     std::string source = std::to_string(jobs.size()) + " labelled radiographs of";
+    labels.reserve(jobs.size());
     for (const Job& job : jobs) {
         labels.push_back(job.label);
     }
