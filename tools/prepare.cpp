@@ -77,9 +77,15 @@ ExitCode tell(const train::PrepareReport& report, const Options& options, double
 // Follows a run on standard error.
 class Follower {
 public:
+    // `caution` is said once the run has begun; it may be empty.
+    explicit Follower(std::string caution = "") : caution_(std::move(caution)) {}
+
     void operator()(size_t total, const train::Exclusion* exclusion) {
         if (!progress_) {
             progress_.emplace(total, "radiographs");
+            if (!caution_.empty()) {
+                progress_->say(caution_);
+            }
         }
         if (exclusion != nullptr && exclusion->failed) {
             progress_->say(exclusion->message);
@@ -94,6 +100,7 @@ public:
     [[nodiscard]] double seconds() const { return progress_ ? progress_->seconds() : 0.0; }
 
 private:
+    std::string caution_;
     std::optional<Progress> progress_;
 };
 
@@ -154,13 +161,10 @@ ExitCode prepare_ages(const Options& options) {
         }
         pipeline::check_segmenter_recipe(asked.recipe, recipe_of(*segmenter, options.segmenter));
         asked.segmenter = {*spec, segmenter->parameters()};
-        if (!segmenter->card().trained) {
-            std::fprintf(stderr, "WARNING: the segmenter is untrained: its masks mean nothing\n");
-        }
-    } else {
-        std::fprintf(stderr, "no segmenter: the whole image counts as hand\n");
     }
-    Follower follower;
+    Follower follower(!segmenter                   ? "no segmenter: the whole image counts as hand"
+                      : !segmenter->card().trained ? "WARNING: the segmenter is untrained: its masks mean nothing"
+                                                   : "");
     const train::PrepareReport report = train::prepare_ages(asked, std::ref(follower), interrupted());
     follower.finish();
     return tell(report, options, follower.seconds());

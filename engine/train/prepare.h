@@ -22,7 +22,8 @@ struct PrepareOptions {
     pipeline::Recipe recipe;
     std::optional<pipeline::SegmenterSource> segmenter;  // for ages; none: the whole image counts as hand
     // Radiographs that were squashed to another aspect get the canvas that their original, of the size that the labels
-    // know, would have.
+    // know, would have; those whose size the labels do not know are left out. For masks it is always so, but without
+    // a size the image counts as it is.
     bool restore_aspect = false;
     int workers = 0;  // threads that each prepare radiographs of their own; 0: one for each processor
 };

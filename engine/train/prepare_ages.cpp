@@ -35,6 +35,11 @@ std::vector<Job> find_jobs(const PrepareOptions& options, Exclusions& exclusions
     for (const std::string& sentence : labels.exclusions) {
         exclusions.add({"", options.labels->string(), "bad_label", sentence, false});
     }
+    if (options.restore_aspect &&
+        std::ranges::none_of(labels.rows, [](const eval::Label& label) { return original_size(label).has_value(); })) {
+        throw UsageError(options.labels->string() +
+                         " has no original sizes to restore the aspect from: name them orig_width and orig_height");
+    }
     const ImagesById images = find_images(options.data, {options.folder}, exclusions);
     std::vector<Job> jobs;
     std::set<std::string_view> labelled;
@@ -46,6 +51,9 @@ std::vector<Job> find_jobs(const PrepareOptions& options, Exclusions& exclusions
         } else if (!is_utf8(label.id)) {
             exclusions.add({label.id, image->second.string(), "bad_id",
                             "the id of " + image->second.string() + " is not UTF-8", true});
+        } else if (options.restore_aspect && !original_size(label)) {
+            exclusions.add({label.id, image->second.string(), "no_original_size",
+                            "the label \"" + label.id + "\" has no original size to restore the aspect from", false});
         } else {
             jobs.push_back({label, image->second});
         }
@@ -72,7 +80,7 @@ public:
             decoder_.decode(job.path, image_);
             const auto true_size = restore_aspect_ ? original_size(job.label) : std::nullopt;
             prepared.before = thumbnail_of(workers_, image_, true_size);
-            const pipeline::Result result = preparer_.prepare(image_, true_size);
+            pipeline::Result result = preparer_.prepare(image_, true_size);
             if (result.status == pipeline::Status::ok) {
                 prepared.picture.reshape(input_.height, input_.width);
                 preparer_.picture(prepared.picture.view());
@@ -102,6 +110,7 @@ PrepareReport prepare_ages(const PrepareOptions& options, const PrepareWatcher& 
     report.total = jobs.size();
     std::vector<eval::Label> labels;
     std::string source = std::to_string(jobs.size()) + " labelled radiographs of";
+    labels.reserve(jobs.size());
     for (const Job& job : jobs) {
         labels.push_back(job.label);
     }

@@ -138,7 +138,7 @@ public:
             const HostImage<uint8_t> mask = read_mask(job, own);
             const ImageSize size = working_size(job.true_size.value_or(own));
             check(job, {mask.height(), mask.width()}, own, size);
-            const pipeline::Result result = preparer_.segmenter_picture(image_, job.true_size, prepared.picture);
+            pipeline::Result result = preparer_.segmenter_picture(image_, job.true_size, prepared.picture);
             if (result.status == pipeline::Status::ok) {
                 prepared.mask.reshape(size.height, size.width);
                 resize<uint8_t>(workers_, one<const uint8_t>(mask.view()), one(prepared.mask.view()),

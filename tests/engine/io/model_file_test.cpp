@@ -160,6 +160,13 @@ TEST_F(ModelFileTest, types_must_suit_the_parameter) {
     parts.remove(counter.name);
     parts.add(counter.name, StoredType::f32, {}, {0});
     expect_refused(parts, "enc0.bn1.num_batches_tracked (type F32)");
+    for (const StoredType type : {StoredType::i64, StoredType::u8}) {
+        Parts bytes;
+        const StoredTensor weight = bytes.tensors.front();
+        bytes.remove(weight.name);
+        bytes.add(weight.name, type, weight.shape, std::vector<float>(static_cast<size_t>(weight.elements())));
+        expect_refused(bytes, weight.name + " (type " + text(type) + ")");
+    }
 }
 
 TEST_F(ModelFileTest, metadata_is_checked) {

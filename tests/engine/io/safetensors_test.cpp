@@ -89,6 +89,52 @@ TEST_F(SafetensorsTest, what_is_written_is_read) {
     EXPECT_EQ(to_float32(StoredType::f32, file.find("F32")->bytes), numbers);
 }
 
+TEST_F(SafetensorsTest, what_is_streamed_is_read) {
+    const std::string path = (folder_ / "streamed.safetensors").string();
+    const auto bytes = [](std::string_view text) { return std::as_bytes(std::span(text)); };
+    SafetensorsWriter writer(path, 1000);
+    writer.append(bytes("abc"));
+    writer.append(bytes("def"));
+    writer.end_tensor("letters", StoredType::u8, {2, 3});
+    writer.end_tensor("none", StoredType::f32, {0});
+    writer.append(bytes("\x01\x02\x03\x04"));
+    writer.end_tensor("odd place", StoredType::f32, {1});
+    EXPECT_FALSE(fs::exists(path)) << "nothing is there before it is complete";
+    writer.commit({{"note", "\xc3\xa9"}});
+    const SafetensorsFile file(path);
+    EXPECT_EQ(file.metadata(), (Metadata{{"note", "\xc3\xa9"}}));
+    ASSERT_EQ(file.tensors().size(), 3U);
+    const StoredTensor* letters = file.find("letters");
+    ASSERT_NE(letters, nullptr);
+    EXPECT_EQ(letters->type, StoredType::u8);
+    EXPECT_EQ(letters->shape, (std::vector<int64_t>{2, 3}));
+    EXPECT_EQ(to_float32(letters->type, letters->bytes), (std::vector<float>{97, 98, 99, 100, 101, 102}));
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(letters->bytes.data()) % 64, 0U);
+    EXPECT_EQ(file.find("odd place")->bytes[3], std::byte{4});
+}
+
+TEST_F(SafetensorsTest, a_stream_that_does_not_add_up_leaves_nothing) {
+    const std::string path = (folder_ / "streamed.safetensors").string();
+    const std::vector<std::byte> data(4);
+    const auto expect_defect = [&](int64_t room, const auto& write) {
+        SafetensorsWriter writer(path, room);
+        EXPECT_THROW(write(writer), ContractError);
+    };
+    expect_defect(1000, [&](SafetensorsWriter& writer) {
+        writer.append(data);
+        writer.commit({});
+    });
+    expect_defect(1000, [&](SafetensorsWriter& writer) {
+        writer.append(data);
+        writer.end_tensor("a", StoredType::u8, {5});
+        writer.commit({});
+    });
+    expect_defect(1000, [](SafetensorsWriter& writer) { writer.commit({{"long", std::string(1000, 'x')}}); });
+    EXPECT_TRUE(fs::is_empty(folder_.path()));
+    EXPECT_THROW(SafetensorsWriter("/dev/full", 100), Error);
+    EXPECT_THROW(SafetensorsWriter((folder_ / "no/such").string(), 100), Error);
+}
+
 TEST_F(SafetensorsTest, a_file_without_tensors_is_valid) {
     EXPECT_EQ(refusal(safetensors_bytes("{}", 0)), "");
     EXPECT_EQ(refusal(safetensors_bytes(R"({"__metadata__":{}})", 0)), "");

@@ -42,6 +42,8 @@ TEST(StoredNumbersTest, counters_are_whole_numbers) {
     const std::vector<float> values{0, 7, -3, 16777216};
     EXPECT_EQ(to_float32(StoredType::i64, from_float32(StoredType::i64, values)), values);
     EXPECT_THROW(to_float32(StoredType::i64, std::vector<std::byte>(12)), ContractError);
+    const std::vector<float> bytes{0, 7, 255};
+    EXPECT_EQ(to_float32(StoredType::u8, from_float32(StoredType::u8, bytes)), bytes);
 }
 
 }  // namespace

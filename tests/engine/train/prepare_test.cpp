@@ -172,6 +172,20 @@ TEST_F(PrepareTest, everything_left_out_is_told) {
     EXPECT_TRUE(fs::exists(folder_ / "out/excluded_sheet.png"));
 }
 
+TEST_F(PrepareTest, an_aspect_is_restored_from_known_sizes_only) {
+    save(folder_ / "images/a.png", hand(60, 60));
+    save(folder_ / "images/b.png", hand(60, 60));
+    PrepareOptions options = own("id,boneage_months,orig_width,orig_height\na,10,300,400\nb,10,,\n");
+    options.restore_aspect = true;
+    EXPECT_EQ(reasons(ages(options)), (std::map<std::string, std::string>{{"b", "no_original_size"}}));
+    const AgeCache cache((folder_ / "out/ages.safetensors").string());
+    const Image<const uint8_t, Host> picture(cache.pictures().at(0), 32, 32);
+    EXPECT_EQ(picture.at(16, 3), 0) << "the network's input is square, the radiograph is not";
+    EXPECT_GT(picture.at(16, 16), 0);
+    options.labels = folder_.write("bare.csv", "id,boneage_months\na,10\n");
+    EXPECT_NE(error_of<UsageError>([&] { ages(options); }).find("orig_width"), std::string::npos);
+}
+
 TEST_F(PrepareTest, what_an_earlier_run_left_in_the_folder_is_no_input_and_is_replaced) {
     save(folder_ / "images/a.png", hand(60, 50));
     save(folder_ / "images/flat.png", cv::Mat(50, 50, CV_8UC1, cv::Scalar(90)));
