@@ -17,36 +17,20 @@ size_t at(const Shape& s, int64_t n, int64_t y, int64_t x, int64_t c) {
 
 class Evaluator {
 public:
-    Evaluator(const std::vector<Shape>& shapes, std::vector<Values>& values, const Parameters& parameters)
-        : shapes_(shapes), values_(values), parameters_(parameters) {}
+    Evaluator(const std::vector<Shape>& shapes, std::vector<Values>& values, const ExactParameters& parameters,
+              Norms norms)
+        : shapes_(shapes), values_(values), parameters_(parameters), norms_(norms) {}
 
     void operator()(const net::ConvUnit& op) const {
-        const net::Conv2d& conv = op.conv;
-        const auto& weight = parameter(conv.name + ".weight");
-        each(op.y, [&](int64_t n, int64_t y, int64_t x, int64_t o) {
-            double sum = conv.bias ? parameter(conv.name + ".bias")[static_cast<size_t>(o)] : 0.0;
-            for (int64_t c = 0; c < conv.in; ++c) {
-                for (int64_t a = 0; a < conv.kernel; ++a) {
-                    for (int64_t b = 0; b < conv.kernel; ++b) {
-                        const auto w = static_cast<size_t>(((o * conv.in + c) * conv.kernel + a) * conv.kernel + b);
-                        sum += weight[w] * padded(op.x, n, y * conv.stride + a - conv.padding,
-                                                  x * conv.stride + b - conv.padding, c, 0.0);
-                    }
-                }
-            }
-            if (op.norm) {
-                const auto c = static_cast<size_t>(o);
-                const std::string& name = op.norm->name;
-                sum = (sum - parameter(name + ".running_mean")[c]) /
-                          std::sqrt(parameter(name + ".running_var")[c] + op.norm->eps) *
-                          parameter(name + ".weight")[c] +
-                      parameter(name + ".bias")[c];
-            }
-            if (op.residual) {
-                sum += padded(*op.residual, n, y, x, o, 0.0);
-            }
-            return activate(sum, op.act);
-        });
+        convolve(op);
+        if (op.norm) {
+            normalise(op.y, *op.norm);
+        }
+        const Shape& s = shapes_[static_cast<size_t>(op.y)];
+        Values& out = values_[static_cast<size_t>(op.y)];
+        for (size_t i = 0; i < static_cast<size_t>(s.size()); ++i) {
+            out[i] = activate(op.residual ? out[i] + values_[static_cast<size_t>(*op.residual)].at(i) : out[i], op.act);
+        }
     }
     void operator()(const net::MaxPool& op) const {
         each(op.y, [&](int64_t n, int64_t y, int64_t x, int64_t c) {
@@ -107,7 +91,76 @@ public:
 private:
     static double activate(double value, net::Act act) { return act == net::Act::relu ? std::max(value, 0.0) : value; }
 
-    [[nodiscard]] const std::vector<float>& parameter(const std::string& name) const { return parameters_.at(name); }
+    // All outputs of a pixel together: the largest networks here would take minutes otherwise.
+    void convolve(const net::ConvUnit& op) const {
+        const net::Conv2d& conv = op.conv;
+        const auto& weight = parameter(conv.name + ".weight");
+        const auto taps = static_cast<size_t>(conv.kernel * conv.kernel);
+        const auto in = static_cast<size_t>(conv.in);
+        const auto outputs = static_cast<size_t>(conv.out);
+        Values rows(weight.size());  // [tap, in, out]
+        for (size_t o = 0; o < outputs; ++o) {
+            for (size_t c = 0; c < in; ++c) {
+                for (size_t tap = 0; tap < taps; ++tap) {
+                    rows[(tap * in + c) * outputs + o] = weight[(o * in + c) * taps + tap];
+                }
+            }
+        }
+        const Values start = conv.bias ? parameter(conv.name + ".bias") : Values(outputs, 0.0);
+        const Shape& from = shapes_[static_cast<size_t>(op.x)];
+        const Shape& to = shapes_[static_cast<size_t>(op.y)];
+        const Values& x_values = values_[static_cast<size_t>(op.x)];
+        Values& out = values_[static_cast<size_t>(op.y)];
+        out.resize(static_cast<size_t>(to.size()));
+        for (int64_t pixel = 0; pixel < to.pixels(); ++pixel) {
+            const int64_t n = pixel / (to.h * to.w);
+            const int64_t y = pixel / to.w % to.h;
+            const int64_t x = pixel % to.w;
+            double* sums = out.data() + static_cast<size_t>(pixel * to.c);
+            std::ranges::copy(start, sums);
+            for (size_t tap = 0; tap < taps; ++tap) {
+                const int64_t from_y = y * conv.stride - conv.padding + static_cast<int64_t>(tap) / conv.kernel;
+                const int64_t from_x = x * conv.stride - conv.padding + static_cast<int64_t>(tap) % conv.kernel;
+                if (from_y < 0 || from_y >= from.h || from_x < 0 || from_x >= from.w) {
+                    continue;
+                }
+                for (size_t c = 0; c < in; ++c) {
+                    const double value = x_values[at(from, n, from_y, from_x, static_cast<int64_t>(c))];
+                    const double* row = rows.data() + (tap * in + c) * outputs;
+                    for (size_t o = 0; o < outputs; ++o) {
+                        sums[o] += value * row[o];
+                    }
+                }
+            }
+        }
+    }
+
+    void normalise(net::ValueId id, const net::Norm& norm) const {
+        const Shape& s = shapes_[static_cast<size_t>(id)];
+        Values& values = values_[static_cast<size_t>(id)];
+        const auto channels = static_cast<size_t>(s.c);
+        const auto pixels = static_cast<double>(s.pixels());
+        for (size_t c = 0; c < channels; ++c) {
+            double mean = parameter(norm.name + ".running_mean")[c];
+            double variance = parameter(norm.name + ".running_var")[c];
+            if (norms_ == Norms::batch) {
+                mean = 0;
+                variance = 0;
+                for (size_t i = c; i < values.size(); i += channels) {
+                    mean += values[i] / pixels;
+                }
+                for (size_t i = c; i < values.size(); i += channels) {
+                    variance += (values[i] - mean) * (values[i] - mean) / pixels;
+                }
+            }
+            const double scale = parameter(norm.name + ".weight")[c] / std::sqrt(variance + norm.eps);
+            for (size_t i = c; i < values.size(); i += channels) {
+                values[i] = (values[i] - mean) * scale + parameter(norm.name + ".bias")[c];
+            }
+        }
+    }
+
+    [[nodiscard]] const Values& parameter(const std::string& name) const { return parameters_.at(name); }
 
     [[nodiscard]] double padded(net::ValueId id, int64_t n, int64_t y, int64_t x, int64_t c, double outside) const {
         const Shape& s = shapes_[static_cast<size_t>(id)];
@@ -133,7 +186,8 @@ private:
 
     const std::vector<Shape>& shapes_;
     std::vector<Values>& values_;
-    const Parameters& parameters_;
+    const ExactParameters& parameters_;
+    Norms norms_;
 };
 
 }  // namespace
@@ -160,9 +214,18 @@ Parameters random_parameters(const net::Graph& graph, uint64_t seed) {
     return values;
 }
 
+ExactParameters exact(const Parameters& parameters) {
+    ExactParameters values;
+    for (const auto& [name, given] : parameters) {
+        values[name].assign(given.begin(), given.end());
+    }
+    return values;
+}
+
 std::map<std::string, std::vector<double>> evaluate(const net::Graph& graph, int64_t batch, int64_t height,
-                                                    int64_t width, const Parameters& parameters,
-                                                    const std::map<std::string, std::vector<float>>& inputs) {
+                                                    int64_t width, const ExactParameters& parameters,
+                                                    const std::map<std::string, std::vector<float>>& inputs,
+                                                    Norms norms) {
     const std::vector<Shape> shapes = net::infer_shapes(graph, batch, height, width);
     std::vector<Values> values(graph.values.size());
     for (const net::Input& input : graph.inputs) {
@@ -170,13 +233,19 @@ std::map<std::string, std::vector<double>> evaluate(const net::Graph& graph, int
         values[static_cast<size_t>(input.value)].assign(given.begin(), given.end());
     }
     for (const net::Op& op : graph.ops) {
-        std::visit(Evaluator(shapes, values, parameters), op);
+        std::visit(Evaluator(shapes, values, parameters, norms), op);
     }
     std::map<std::string, std::vector<double>> named;
     for (size_t i = 0; i < values.size(); ++i) {
         named[graph.values[i].name] = std::move(values[i]);
     }
     return named;
+}
+
+std::map<std::string, std::vector<double>> evaluate(const net::Graph& graph, int64_t batch, int64_t height,
+                                                    int64_t width, const Parameters& parameters,
+                                                    const std::map<std::string, std::vector<float>>& inputs) {
+    return evaluate(graph, batch, height, width, exact(parameters), inputs, Norms::running);
 }
 
 }  // namespace boneage::testing

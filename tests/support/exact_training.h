@@ -1,0 +1,35 @@
+// What a training step must give, in double precision and with no plan: the loss of a graph whose norms take the
+// batch's statistics, and its slopes by central differences.
+#pragma once
+
+#include "engine/plan/training_executor.h"
+#include "tests/support/naive_graph.h"
+
+namespace boneage::testing {
+
+// A network, what enters it and where it stands.
+struct TrainingCase {
+    std::string name;
+    net::Graph graph;
+    plan::TrainingOptions options;
+    Parameters parameters;
+    std::map<std::string, std::vector<float>> inputs;  // the graph's, "targets" and, for absolute errors, "weights"
+};
+
+// Random parameters and inputs. Norms get an eps of 0.1: with a few pixels a channel and PyTorch's 1e-5 the gradients
+// behind a norm are small differences of large numbers, and float32 could not be held to a tight bound.
+TrainingCase training_case(std::string name, net::Graph graph, const plan::TrainingOptions& options, uint64_t seed);
+
+void fill(plan::TrainingExecutor& executor, const TrainingCase& c);
+
+double exact_loss(const TrainingCase& c, const ExactParameters& parameters);
+
+// How fast the loss rises when the parameter `name` moves by `direction`.
+double exact_slope(const TrainingCase& c, const std::string& name, const std::vector<double>& direction);
+
+// Compares the loss and, for every trainable tensor, the gradient with central differences: in its own direction, in a
+// random direction that moves every element, and in the largest and `entries` more elements. `what` begins messages.
+void expect_gradients(const plan::TrainingExecutor& executor, const TrainingCase& c, int entries,
+                      const std::string& what);
+
+}  // namespace boneage::testing
