@@ -87,10 +87,7 @@ Result Pipeline::prepare(Image<P, Host> image, const StageSink& sink) {
     show(Stage::overlay, own.b.view());
     clahe<P>(tools, own.b.view(), own.a.view(), recipe_.clahe);
     show(Stage::clahe, own.a.view());
-    sharpen<P>(tools, own.a.view(), own.b.view(), recipe_.sharpen);
-    if (recipe_.sharpen.mask_again) {
-        overlay<P>(tools, own.b.view(), mask_.view(), own.b.view(), recipe_.overlay);
-    }
+    sharpen<P>(tools, own.a.view(), mask_.view(), own.b.view(), recipe_.sharpen, recipe_.overlay);
     show(Stage::sharpen, own.b.view());
 
     const ImageSize fitted = input_size(size.height, size.width, recipe_.input);
