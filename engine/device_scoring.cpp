@@ -256,6 +256,21 @@ private:
 
 }  // namespace
 
+std::unique_ptr<pipeline::DevicePipeline> make_largest_pipeline(const pipeline::Models& models, plan::Backend& backend,
+                                                                Stream& stream,
+                                                                pipeline::DevicePipelineOptions options) {
+    while (true) {
+        try {
+            return std::make_unique<pipeline::DevicePipeline>(models, backend, stream, options);
+        } catch (const OutOfDeviceMemory&) {
+            if (options.batch == 1) {
+                throw;
+            }
+            options.batch /= 2;
+        }
+    }
+}
+
 void score_on_device(pipeline::DevicePipeline& pipeline, std::span<const Input> inputs,
                      std::span<const std::string> folders, int decoders, RowOrder& order) {
     Loads loads(pipeline, decoders);

@@ -5,9 +5,16 @@
 #include "engine/row_order.h"
 #include "engine/session.h"
 
+#include <memory>
 #include <span>
 
 namespace boneage::session {
+
+// A pipeline for `options.batch` images at a time or, where the device has no room for so many, for half of them, and
+// so on down to one. Throws OutOfDeviceMemory when there is no room for one.
+std::unique_ptr<pipeline::DevicePipeline> make_largest_pipeline(const pipeline::Models& models, plan::Backend& backend,
+                                                                Stream& stream,
+                                                                pipeline::DevicePipelineOptions options);
 
 // Gives `order` a row for every input it hands out. Two batches are under way at any time, and a third is being
 // filled; a batch starts when it is full, or as soon as the device would be idle. An image that cannot be read, or for

@@ -17,18 +17,8 @@ public:
           backend_(cudnn::make_backend(stream_, {.tf32 = options.precision == plan::Precision::tf32,
                                                  .autotune = options.autotune,
                                                  .preparing = options.preparing})),
-          wanted_(options.batch.value_or(kBatch)) {
-        for (int64_t batch = wanted_; !pipeline_; batch /= 2) {
-            try {
-                pipeline_ = std::make_unique<pipeline::DevicePipeline>(
-                    models, *backend_, stream_, pipeline::DevicePipelineOptions{batch, options.precision, true});
-            } catch (const OutOfDeviceMemory&) {
-                if (batch == 1) {
-                    throw;
-                }
-            }
-        }
-    }
+          wanted_(options.batch.value_or(kBatch)),
+          pipeline_(make_largest_pipeline(models, *backend_, stream_, {wanted_, options.precision, true})) {}
 
     [[nodiscard]] std::string describe() const override {
         std::string text = stream_.device().name + ", " + cudnn::describe() + ", " + std::to_string(batch()) +

@@ -42,6 +42,23 @@ void add_of_type(const std::string& type) {
         return DeviceWork{src->bytes() + kept->bytes() + dst->bytes(),
                           [=, &stream] { overlay<P>(stream, src->const_view(), kept->const_view(), dst->view(), 0); }};
     });
+    on_device("sharpen_masked_" + type, [](Stream& stream) {
+        const auto src = device_images<P>(stream, picture<P>());
+        const auto kept = device_images<uint8_t>(stream, mask());
+        const auto dst = device_images<P>(stream, mask().rows, mask().cols);
+        return DeviceWork{src->bytes() + kept->bytes() + dst->bytes(), [=, &stream] {
+                              sharpen_masked<P>(stream, src->const_view(), kept->const_view(), dst->view(), {}, 0);
+                          }};
+    });
+    on_device("sharpen_then_overlay_" + type, [](Stream& stream) {
+        const auto src = device_images<P>(stream, picture<P>());
+        const auto kept = device_images<uint8_t>(stream, mask());
+        const auto dst = device_images<P>(stream, mask().rows, mask().cols);
+        return DeviceWork{src->bytes() + kept->bytes() + dst->bytes(), [=, &stream] {
+                              sharpen<P>(stream, src->const_view(), dst->view(), {});
+                              overlay<P>(stream, dst->const_view(), kept->const_view(), dst->view(), 0);
+                          }};
+    });
     on_device("clahe_" + type, [](Stream& stream) {
         const ClaheParams params;
         const auto src = device_images<P>(stream, picture<P>());

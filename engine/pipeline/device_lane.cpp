@@ -155,10 +155,12 @@ void DeviceLane<P>::enqueue(DeviceModels& models, std::byte* answers, const Obse
     const std::optional<SharpenParams> sharpening = sharpen_params(recipe_.sharpen);
     const DeviceImages<P>& sharp = sharpening ? spare_ : canvas_;
     stage(Stage::sharpen, sharp.table(), [&] {
-        if (sharpening) {
+        if (sharpening && recipe_.sharpen.mask_again) {
+            sharpen_masked<P>(stream_, canvas_.const_batch(tables), hand.const_batch(tables), sharp.batch(tables),
+                              *sharpening, background_value<P>(recipe_.overlay));
+        } else if (sharpening) {
             ::boneage::sharpen<P>(stream_, canvas_.const_batch(tables), sharp.batch(tables), *sharpening);
-        }
-        if (recipe_.sharpen.mask_again) {
+        } else if (recipe_.sharpen.mask_again) {
             ::boneage::overlay<P>(stream_, sharp.const_batch(tables), hand.const_batch(tables), sharp.batch(tables),
                                   background_value<P>(recipe_.overlay));
         }

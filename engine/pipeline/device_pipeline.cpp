@@ -105,7 +105,9 @@ DevicePipeline::DevicePipeline(const Models& models, plan::Backend& backend, Str
     validate(recipe_);
     expects(options.batch >= 1, "a batch holds at least one image");
     shared_ = std::make_unique<Shared>(models, backend, stream, options);
+    // Both now, so that no image of the other type finds the device full later.
     lane<uint8_t>();
+    lane<uint16_t>();
 }
 
 DevicePipeline::~DevicePipeline() = default;

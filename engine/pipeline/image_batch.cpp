@@ -30,8 +30,9 @@ void ImageBatch::grow(int64_t bytes) {
     // What is there is given back first, so that the largest image needs room for itself alone.
     pixels_ = {};
     device_pixels_ = {};
-    pixels_ = PinnedBuffer<std::byte>(bytes);
+    // The device's first: whether there is room is what pixels_ says.
     device_pixels_ = Buffer<std::byte, Device>(bytes);
+    pixels_ = PinnedBuffer<std::byte>(bytes);
 }
 
 template <class P>
@@ -43,7 +44,15 @@ std::optional<Image<P, Host>> ImageBatch::reserve(int64_t height, int64_t width)
     const int64_t row_bytes = round_up(width * static_cast<int64_t>(sizeof(P)), kScratchAlignment);
     const int64_t bytes = height * row_bytes;
     if (slots_.empty() && bytes > pixels_.size()) {
-        grow(std::max(bytes, std::min(bytes * capacity_, kMostRoom)));
+        const int64_t wanted = std::max(bytes, std::min(bytes * capacity_, kMostRoom));
+        try {
+            grow(wanted);
+        } catch (const OutOfDeviceMemory&) {
+            if (wanted == bytes) {
+                throw;
+            }
+            grow(bytes);  // a batch of one
+        }
     }
     const int64_t offset = used_bytes();
     if (offset + bytes > pixels_.size()) {

@@ -70,10 +70,7 @@ Result Preparer::prepare(Image<P, Host> image, const std::optional<ImageSize>& t
     show<P>(sink, Stage::overlay, own.b.view());
     clahe<P>(tools, own.b.view(), own.a.view(), recipe_.clahe);
     show<P>(sink, Stage::clahe, own.a.view());
-    sharpen<P>(tools, own.a.view(), own.b.view(), recipe_.sharpen);
-    if (recipe_.sharpen.mask_again) {
-        overlay<P>(tools, own.b.view(), mask_.view(), own.b.view(), recipe_.overlay);
-    }
+    sharpen<P>(tools, own.a.view(), mask_.view(), own.b.view(), recipe_.sharpen, recipe_.overlay);
     show<P>(sink, Stage::sharpen, own.b.view());
 
     const ImageSize fitted = input_size(own.b.height(), own.b.width(), recipe_.input);

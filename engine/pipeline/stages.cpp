@@ -109,12 +109,18 @@ void clahe(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, con
 }
 
 template <class P>
-void sharpen(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Sharpen& recipe) {
+void sharpen(const Tools& tools, Image<const P, Host> src, Image<const uint8_t, Host> mask, Image<P, Host> dst,
+             const Recipe::Sharpen& recipe, const Recipe::Overlay& background) {
     const std::optional<SharpenParams> params = sharpen_params(recipe);
-    if (!params) {
-        return copy(src, dst);
+    if (params && recipe.mask_again) {
+        sharpen_masked<P>(tools.workers, one(src), one(mask), one(dst), *params, background_value<P>(background));
+    } else if (params) {
+        ::boneage::sharpen<P>(tools.workers, one(src), one(dst), *params);
+    } else if (recipe.mask_again) {
+        overlay<P>(tools, src, mask, dst, background);
+    } else {
+        copy(src, dst);
     }
-    ::boneage::sharpen<P>(tools.workers, one(src), one(dst), *params);
 }
 
 ImageSize input_size(int64_t height, int64_t width, const Recipe::Input& recipe) {
@@ -157,7 +163,8 @@ void picture_of_input(Tensor<const float, Host> input, const Recipe::Input& reci
     template void overlay(const Tools&, Image<const P, Host>, Image<const uint8_t, Host>, Image<P, Host>, \
                           const Recipe::Overlay&);                                                        \
     template void clahe(const Tools&, Image<const P, Host>, Image<P, Host>, const Recipe::Clahe&);        \
-    template void sharpen(const Tools&, Image<const P, Host>, Image<P, Host>, const Recipe::Sharpen&);    \
+    template void sharpen(const Tools&, Image<const P, Host>, Image<const uint8_t, Host>, Image<P, Host>, \
+                          const Recipe::Sharpen&, const Recipe::Overlay&);                                \
     template void segment_input(Workers&, Image<const P, Host>, Image<P, Host>);                          \
     template void fit_input(const Tools&, Image<const P, Host>, Image<P, Host>);                          \
     template void normalise_input(const Tools&, Image<const P, Host>, Tensor<float, Host>, const Recipe::Input&);

@@ -78,8 +78,10 @@ void overlay(const Tools& tools, Image<const P, Host> src, Image<const uint8_t, 
              const Recipe::Overlay& recipe);
 template <class P>
 void clahe(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Clahe& recipe);
+// Sharpens, and masks again where the recipe asks for it.
 template <class P>
-void sharpen(const Tools& tools, Image<const P, Host> src, Image<P, Host> dst, const Recipe::Sharpen& recipe);
+void sharpen(const Tools& tools, Image<const P, Host> src, Image<const uint8_t, Host> mask, Image<P, Host> dst,
+             const Recipe::Sharpen& recipe, const Recipe::Overlay& background);
 
 // Size of an image scaled to fit into the network's input, aspect kept: at least 1x1.
 ImageSize input_size(int64_t height, int64_t width, const Recipe::Input& recipe);

@@ -11,17 +11,20 @@
 
 namespace boneage {
 
-// Throws DeviceError (OutOfDeviceMemory for that case) naming the call, the place and CUDA's own words.
+// Throws DeviceError (OutOfDeviceMemory for that case) in one sentence with the call, the place, CUDA's own words and
+// what to do.
 inline void cuda_check(cudaError_t status, const char* call, const char* file, int line) {
     if (status == cudaSuccess) [[likely]] {
         return;
     }
     const std::string what =
-        std::string(call) + ": " + cudaGetErrorString(status) + " (" + file + ":" + std::to_string(line) + ")";
+        std::string(cudaGetErrorString(status)) + " in " + call + " (" + file + ":" + std::to_string(line) + ")";
     if (status == cudaErrorMemoryAllocation) {
-        throw OutOfDeviceMemory(what);
+        throw OutOfDeviceMemory("the GPU has no memory left: " + what + "; give a smaller --batch, or --device cpu");
     }
-    throw DeviceError(what);
+    throw DeviceError("the GPU failed: " + what +
+                      "; nvidia-smi tells whether it is still there, and --device cpu "
+                      "goes on without it");
 }
 
 #define CUDA_CHECK(call) ::boneage::cuda_check((call), #call, __FILE__, __LINE__)

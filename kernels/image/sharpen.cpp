@@ -6,11 +6,20 @@
 namespace boneage {
 namespace {
 
+template <class P>
+void mask_row(P* row, const uint8_t* kept, int64_t width, P background) {
+#pragma GCC ivdep
+    for (int64_t x = 0; x < width; ++x) {
+        const P pixel = row[x];
+        row[x] = kept[x] != 0 ? pixel : background;
+    }
+}
+
 // Rows are independent, so each range of rows is one pass over three source rows. The kernel is a template argument
 // of the row loop: inside, it is a constant and the loop vectorises.
 template <SharpenKernel kernel, class P>
-void sharpen_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, SharpenParams params, int64_t begin,
-                  int64_t end) {
+void sharpen_rows(const Image<const P, Host>& src, const Image<const uint8_t, Host>& mask, const Image<P, Host>& dst,
+                  SharpenParams params, P background, int64_t begin, int64_t end) {
     params.kernel = kernel;
     const int64_t last = src.width - 1;
     for (int64_t y = begin; y < end; ++y) {
@@ -30,6 +39,36 @@ void sharpen_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, Sh
         if (last > 0) {
             out[last] = at(last - 1, last, reflect_101(last + 1, src.width));
         }
+        if (mask.data != nullptr) {
+            mask_row(out, mask.row(y), src.width, background);  // while the row is in L1
+        }
+    }
+}
+
+// Every image of the batch; `mask_of` gives an image's mask, or one without data.
+template <class P, class MaskOf>
+void sharpen_images(Workers& workers, Batch<const P, Host> src, Batch<P, Host> dst, const SharpenParams& params,
+                    const MaskOf& mask_of, P background) {
+    expects(src.count == dst.count, "src and dst must hold as many images");
+    for (int64_t i = 0; i < src.count; ++i) {
+        const Image<const P, Host>& in = src.images[i];
+        const Image<P, Host>& out = dst.images[i];
+        const Image<const uint8_t, Host> mask = mask_of(i);
+        expects(same_size(in, out), "src and dst must have the same size");
+        expects(mask.data == nullptr || same_size(in, mask), "src and mask must have the same size");
+        if (in.empty()) {
+            continue;
+        }
+        workers.parallel_for(in.height, 16, [&](int64_t begin, int64_t end) {
+            switch (params.kernel) {
+                case SharpenKernel::laplacian4:
+                    return sharpen_rows<SharpenKernel::laplacian4>(in, mask, out, params, background, begin, end);
+                case SharpenKernel::laplacian8:
+                    return sharpen_rows<SharpenKernel::laplacian8>(in, mask, out, params, background, begin, end);
+                case SharpenKernel::unsharp:
+                    return sharpen_rows<SharpenKernel::unsharp>(in, mask, out, params, background, begin, end);
+            }
+        });
     }
 }
 
@@ -37,28 +76,23 @@ void sharpen_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, Sh
 
 template <class P>
 void sharpen(Workers& workers, Batch<const P, Host> src, Batch<P, Host> dst, const SharpenParams& params) {
-    expects(src.count == dst.count, "src and dst must hold as many images");
-    for (int64_t i = 0; i < src.count; ++i) {
-        const Image<const P, Host>& in = src.images[i];
-        const Image<P, Host>& out = dst.images[i];
-        expects(same_size(in, out), "src and dst must have the same size");
-        if (in.empty()) {
-            continue;
-        }
-        workers.parallel_for(in.height, 16, [&](int64_t begin, int64_t end) {
-            switch (params.kernel) {
-                case SharpenKernel::laplacian4:
-                    return sharpen_rows<SharpenKernel::laplacian4>(in, out, params, begin, end);
-                case SharpenKernel::laplacian8:
-                    return sharpen_rows<SharpenKernel::laplacian8>(in, out, params, begin, end);
-                case SharpenKernel::unsharp:
-                    return sharpen_rows<SharpenKernel::unsharp>(in, out, params, begin, end);
-            }
-        });
-    }
+    sharpen_images<P>(
+        workers, src, dst, params, [](int64_t) { return Image<const uint8_t, Host>(); }, P{0});
+}
+
+template <class P>
+void sharpen_masked(Workers& workers, Batch<const P, Host> src, Batch<const uint8_t, Host> mask, Batch<P, Host> dst,
+                    const SharpenParams& params, std::type_identity_t<P> background) {
+    expects(src.count == mask.count, "src and mask must hold as many images");
+    sharpen_images<P>(
+        workers, src, dst, params, [&](int64_t i) { return mask.images[i]; }, background);
 }
 
 template void sharpen(Workers&, Batch<const uint8_t, Host>, Batch<uint8_t, Host>, const SharpenParams&);
 template void sharpen(Workers&, Batch<const uint16_t, Host>, Batch<uint16_t, Host>, const SharpenParams&);
+template void sharpen_masked(Workers&, Batch<const uint8_t, Host>, Batch<const uint8_t, Host>, Batch<uint8_t, Host>,
+                             const SharpenParams&, uint8_t);
+template void sharpen_masked(Workers&, Batch<const uint16_t, Host>, Batch<const uint8_t, Host>, Batch<uint16_t, Host>,
+                             const SharpenParams&, uint16_t);
 
 }  // namespace boneage

@@ -61,9 +61,11 @@ __device__ P at(const RowWindow<P>& row, int i) {
     return i < 0 ? row.left : (i < kVectorPixels<P> ? row.own.get(i) : row.right);
 }
 
-template <class P, SharpenKernel kernel>
+// `masks` is null, and `background` unused, unless kMasked.
+template <class P, SharpenKernel kernel, bool kMasked>
 __global__ void __launch_bounds__(32 * kWarpsPerBlock)
-    sharpen_kernel(const Image<const P, Device>* sources, const Image<P, Device>* targets, float amount) {
+    sharpen_kernel(const Image<const P, Device>* sources, const Image<const uint8_t, Device>* masks,
+                   const Image<P, Device>* targets, float amount, P background) {
     constexpr int kPixels = kVectorPixels<P>;
     const Image<const P, Device> src = sources[blockIdx.z];
     const Image<P, Device> dst = targets[blockIdx.z];
@@ -75,17 +77,29 @@ __global__ void __launch_bounds__(32 * kWarpsPerBlock)
         return;
     }
     const bool vectors = vector_rows<kPixels>(src) && vector_rows<kPixels>(dst);
+    Image<const uint8_t, Device> mask;
+    bool mask_vectors = false;
+    if constexpr (kMasked) {
+        mask = masks[blockIdx.z];
+        mask_vectors = vector_rows<kPixels>(mask);
+    }
     const SharpenParams params{kernel, amount};
     RowWindow<P> above = load_row(src, begin - 1, x, vectors);
     RowWindow<P> here = load_row(src, begin, x, vectors);
     for (int64_t y = begin; y < end; ++y) {
         const RowWindow<P> below = load_row(src, y + 1, x, vectors);
+        PixelVector<uint8_t, kPixels> kept;
+        if constexpr (kMasked) {
+            kept = load_vector<kPixels>(mask.row(y), x, mask.width, mask_vectors);
+        }
         PixelVector<P, kPixels> out;
 #pragma unroll
         for (int i = 0; i < kPixels; ++i) {
-            out.set(i, sharpen_pixel<P>({at(above, i - 1), at(above, i), at(above, i + 1), at(here, i - 1), at(here, i),
-                                         at(here, i + 1), at(below, i - 1), at(below, i), at(below, i + 1)},
-                                        params));
+            const P sharp =
+                sharpen_pixel<P>({at(above, i - 1), at(above, i), at(above, i + 1), at(here, i - 1), at(here, i),
+                                  at(here, i + 1), at(below, i - 1), at(below, i), at(below, i + 1)},
+                                 params);
+            out.set(i, !kMasked || kept.get(i) != 0 ? sharp : background);
         }
         store_vector(dst.row(y), x, dst.width, vectors, out);
         above = here;
@@ -93,20 +107,38 @@ __global__ void __launch_bounds__(32 * kWarpsPerBlock)
     }
 }
 
+template <class P, bool kMasked>
+void launch(Stream& stream, Batch<const P, Device> src, const Image<const uint8_t, Device>* masks, Batch<P, Device> dst,
+            const SharpenParams& params, P background) {
+    expects(src.count == dst.count, "src and dst must hold as many images");
+    const auto kernel =
+        params.kernel == SharpenKernel::laplacian4   ? sharpen_kernel<P, SharpenKernel::laplacian4, kMasked>
+        : params.kernel == SharpenKernel::laplacian8 ? sharpen_kernel<P, SharpenKernel::laplacian8, kMasked>
+                                                     : sharpen_kernel<P, SharpenKernel::unsharp, kMasked>;
+    const dim3 grid(blocks_for(src.max_width, 32 * kVectorPixels<P>),
+                    blocks_for(src.max_height, kRows * kWarpsPerBlock), static_cast<unsigned>(src.count));
+    Launch{grid, dim3(32, kWarpsPerBlock), stream}(kernel, src.images, masks, dst.images, params.amount, background);
+}
+
 }  // namespace
 
 template <class P>
 void sharpen(Stream& stream, Batch<const P, Device> src, Batch<P, Device> dst, const SharpenParams& params) {
-    expects(src.count == dst.count, "src and dst must hold as many images");
-    const auto kernel = params.kernel == SharpenKernel::laplacian4   ? sharpen_kernel<P, SharpenKernel::laplacian4>
-                        : params.kernel == SharpenKernel::laplacian8 ? sharpen_kernel<P, SharpenKernel::laplacian8>
-                                                                     : sharpen_kernel<P, SharpenKernel::unsharp>;
-    const dim3 grid(blocks_for(src.max_width, 32 * kVectorPixels<P>),
-                    blocks_for(src.max_height, kRows * kWarpsPerBlock), static_cast<unsigned>(src.count));
-    Launch{grid, dim3(32, kWarpsPerBlock), stream}(kernel, src.images, dst.images, params.amount);
+    launch<P, false>(stream, src, nullptr, dst, params, P{0});
+}
+
+template <class P>
+void sharpen_masked(Stream& stream, Batch<const P, Device> src, Batch<const uint8_t, Device> mask, Batch<P, Device> dst,
+                    const SharpenParams& params, std::type_identity_t<P> background) {
+    expects(src.count == mask.count, "src and mask must hold as many images");
+    launch<P, true>(stream, src, mask.images, dst, params, background);
 }
 
 template void sharpen(Stream&, Batch<const uint8_t, Device>, Batch<uint8_t, Device>, const SharpenParams&);
 template void sharpen(Stream&, Batch<const uint16_t, Device>, Batch<uint16_t, Device>, const SharpenParams&);
+template void sharpen_masked(Stream&, Batch<const uint8_t, Device>, Batch<const uint8_t, Device>,
+                             Batch<uint8_t, Device>, const SharpenParams&, uint8_t);
+template void sharpen_masked(Stream&, Batch<const uint16_t, Device>, Batch<const uint8_t, Device>,
+                             Batch<uint16_t, Device>, const SharpenParams&, uint16_t);
 
 }  // namespace boneage

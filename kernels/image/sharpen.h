@@ -4,6 +4,8 @@
 #include "kernels/base/view.h"
 #include "kernels/base/workers.h"
 
+#include <type_traits>
+
 namespace boneage {
 
 enum class SharpenKernel {
@@ -31,5 +33,18 @@ void sharpen(Workers& workers, Batch<const P, Host> src, Batch<P, Host> dst, con
 
 template <class P>
 void sharpen(Stream& stream, Batch<const P, Device> src, Batch<P, Device> dst, const SharpenParams& params);
+
+// Sharpens and masks in one pass: dst = mask != 0 ? the sharpened pixel : background.
+//   mask   [h, w] u8, the same sizes pairwise; must not overlap dst
+//   Equals sharpen() followed by overlay() with that mask byte for byte, and moves two fifths fewer bytes of 8-bit
+//   images: the sharpened picture is not stored and read again. Neighbours outside the mask count as they are in src.
+//   Allocates nothing. Twins agree exactly.
+template <class P>
+void sharpen_masked(Workers& workers, Batch<const P, Host> src, Batch<const uint8_t, Host> mask, Batch<P, Host> dst,
+                    const SharpenParams& params, std::type_identity_t<P> background);
+
+template <class P>
+void sharpen_masked(Stream& stream, Batch<const P, Device> src, Batch<const uint8_t, Device> mask, Batch<P, Device> dst,
+                    const SharpenParams& params, std::type_identity_t<P> background);
 
 }  // namespace boneage

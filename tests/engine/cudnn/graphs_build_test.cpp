@@ -1,5 +1,7 @@
 // Every cuDNN graph of the product's networks is built for several GPUs on a machine that has none. It shows that cuDNN
 // accepts the graphs and has engines for them, not that they compute the right thing: tests on a device do that.
+#include "tests/support/folder.h"
+
 #include <cstdio>
 #include <gtest/gtest.h>
 #include <map>
@@ -74,6 +76,20 @@ TEST_P(GraphsBuild, without_a_device) {
     for (const auto& [name, why] : builds.refused) {
         ADD_FAILURE() << name << ":" << why;
     }
+}
+
+TEST(CudnnLibrary, one_that_cannot_be_loaded_is_a_sentence_that_says_what_to_do) {
+    const Folder folder;
+    folder.write("libcudnn.so.9", "no library");
+    const std::string command = "LD_LIBRARY_PATH=" + folder.path().string() +
+                                ":" BONEAGE_NO_DEVICE_DRIVER " " BONEAGE_BUILD_PLANS " " BONEAGE_DEVICES
+                                "/h200.json 90 f32 0 2>/dev/null";
+    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
+    std::string output(4096, '\0');
+    output.resize(std::fread(output.data(), 1, output.size(), pipe.get()));
+    EXPECT_NE(output.find("0 refused cuDNN 9 cannot be loaded ("), std::string::npos) << output;
+    EXPECT_NE(output.find("): install it, add its folder to LD_LIBRARY_PATH, or use --device cpu\n"), std::string::npos)
+        << output;
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, GraphsBuild,

@@ -3,6 +3,7 @@
 // Put this directory first on the include path; nothing in the engine's sources mentions it.
 #pragma once
 
+#include <atomic>
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -92,6 +93,15 @@ struct Options {
     bool race_across_blocks = false;  // ThreadSanitizer builds: leave the blocks of a grid unordered
 };
 Options& options();
+// What may be wrong with the machine; tests set it.
+struct Faults {
+    int devices = 1;
+    bool old_driver = false;                                       // the driver is older than the runtime needs
+    std::atomic<bool> lost = false;                                // the device answers nothing any more
+    std::atomic<std::size_t> device_bytes = ~std::size_t{0} >> 1;  // no more than so many are allocated at a time
+};
+Faults& faults();
+std::size_t device_bytes_in_use();
 struct Counters {
     std::uint64_t launches, blocks, threads, switches, barriers, collectives;
 };
@@ -326,6 +336,7 @@ enum cudaError_t {
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
+    cudaErrorUnknown = 999,
     cudaErrorStreamCaptureUnsupported = 900,
 };
 enum cudaMemcpyKind {

@@ -15,6 +15,7 @@ namespace {
 // Threads may allocate while another runs kernels.
 std::recursive_mutex mutex;
 std::map<const char*, std::size_t> allocations;
+std::size_t allocated = 0;
 
 constexpr std::size_t padded(std::size_t n) {
     return (n + 255) / 256 * 256;
@@ -32,6 +33,16 @@ void device_access([[maybe_unused]] bool allowed) {
 }  // namespace
 
 namespace simt {
+
+Faults& faults() {
+    static Faults all;
+    return all;
+}
+
+std::size_t device_bytes_in_use() {
+    const std::lock_guard lock(mutex);
+    return allocated;
+}
 
 Access::Access() {
     device_access(true);
@@ -54,14 +65,19 @@ bool is_device_pointer(const void* p) {
 
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     *p = nullptr;
+    if (simt::faults().lost)
+        return cudaErrorUnknown;
     if (!bytes)
         return cudaSuccess;
+    const std::lock_guard lock(mutex);
+    if (allocated + bytes > simt::faults().device_bytes)
+        return cudaErrorMemoryAllocation;
     auto* q = static_cast<char*>(std::aligned_alloc(256, padded(bytes)));
     if (!q)
         return cudaErrorMemoryAllocation;
     std::memset(q, 0xcd, bytes);  // fresh device memory holds garbage, not zeros
-    const std::lock_guard lock(mutex);
     allocations[q] = bytes;
+    allocated += bytes;
 #ifdef SIMT_ASAN
     __asan_poison_memory_region(q, padded(bytes));
 #endif
@@ -78,6 +94,7 @@ cudaError_t cudaFree(void* p) {
 #ifdef SIMT_ASAN
     __asan_unpoison_memory_region(p, padded(it->second));
 #endif
+    allocated -= it->second;
     allocations.erase(it);
     std::free(p);
     return cudaSuccess;
@@ -119,6 +136,8 @@ const char* cudaGetErrorString(cudaError_t e) {
             return "out of memory";
         case cudaErrorInvalidConfiguration:
             return "invalid configuration argument";
+        case cudaErrorUnknown:
+            return "unknown error";
         case cudaErrorNoDevice:
             return "no CUDA-capable device is detected";
         case cudaErrorInsufficientDriver:
@@ -141,6 +160,8 @@ struct CUgraphExec_st {
 };
 
 cudaError_t simt::enqueue(cudaStream_t stream, std::function<cudaError_t()> work) {
+    if (simt::faults().lost)
+        return cudaErrorUnknown;
     if (stream == nullptr || !stream->records)
         return work();
     stream->recorded.push_back(std::move(work));
@@ -183,8 +204,10 @@ struct CUevent_st {
 };
 
 cudaError_t cudaGetDeviceCount(int* count) {
-    *count = 1;
-    return cudaSuccess;
+    *count = simt::faults().devices;
+    if (simt::faults().old_driver)
+        return cudaErrorInsufficientDriver;
+    return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaSetDevice(int ordinal) {
     return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
@@ -198,11 +221,12 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ord
     return cudaSetDevice(ordinal);
 }
 cudaError_t cudaDriverGetVersion(int* version) {
-    *version = 13000;
+    *version = simt::faults().old_driver ? 11080 : 13000;
     return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
-    return cudaDriverGetVersion(version);
+    *version = 13000;
+    return cudaSuccess;
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
     *stream = new CUstream_st;
@@ -225,10 +249,12 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    if (simt::faults().lost)
+        return cudaErrorUnknown;
     return stream != nullptr && stream->records ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
-    return cudaSuccess;
+    return simt::faults().lost ? cudaErrorUnknown : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     *milliseconds = std::chrono::duration<float, std::milli>(end->reached - start->reached).count();

@@ -1,0 +1,151 @@
+// What scoring says and keeps when the machine lets it down: the runner has less memory, no device, an old driver, or a
+// device that vanishes in the middle of a run.
+#include "engine/device_scoring.h"
+#include "engine/io/png_write.h"
+#include "tests/support/folder.h"
+#include "tests/support/pipeline_cases.h"
+#include "tests/support/test_device.h"
+
+#include <cuda_runtime.h>
+#include <gtest/gtest.h>
+
+namespace boneage::session {
+namespace {
+
+using testing::bright_models;
+using testing::disc;
+
+class Faults : public ::testing::Test {
+protected:
+    ~Faults() override { repair(); }
+
+    static void repair() {
+        simt::faults().devices = 1;
+        simt::faults().old_driver = false;
+        simt::faults().lost = false;
+        simt::faults().device_bytes = SIZE_MAX / 2;
+    }
+
+    void add(const io::DecodedImage& image) {
+        const std::string name = std::to_string(inputs_.size()) + ".png";
+        const std::string path = (folder_ / name).string();
+        std::visit([&]<class P>(const HostImage<P>& pixels) { io::write_png<P>(path, pixels.view()); }, image.pixels);
+        inputs_.push_back({path, name, pipeline::Sex::male, std::nullopt});
+    }
+
+    // Rows by `batch` at a time; `after` is called with the number of rows so far. What ended the run is in failure_.
+    std::vector<Row> scored(pipeline::DevicePipeline& pipeline, const std::function<void(size_t)>& after = nullptr) {
+        std::vector<Row> rows;
+        const RowSink sink = [&](const Row& row) {
+            rows.push_back(row);
+            if (after) {
+                after(rows.size());
+            }
+        };
+        const std::atomic<bool> stop = false;
+        RowOrder order(inputs_.size(), 1, 12, sink, stop);
+        score_on_device(pipeline, inputs_, {}, 2, order);
+        try {
+            order.finish();
+        } catch (const DeviceError& error) {
+            failure_ = error.what();
+        }
+        return rows;
+    }
+
+    testing::Folder folder_;
+    std::vector<Input> inputs_;
+    std::string failure_;
+};
+
+// How much memory a pipeline of so many images takes.
+size_t bytes_for(int64_t batch) {
+    const auto device = testing::make_test_device();
+    const size_t before = simt::device_bytes_in_use();
+    const pipeline::DevicePipeline made(bright_models(), device->backend(), device->stream(), {.batch = batch});
+    return simt::device_bytes_in_use() - before;
+}
+
+TEST_F(Faults, too_little_memory_halves_the_batch_until_it_fits_and_gives_the_same_ages) {
+    for (int i = 0; i < 7; ++i) {
+        add(disc(60, 50 + 9 * i));
+    }
+    const auto device = testing::make_test_device();
+    const pipeline::DevicePipelineOptions wanted{.batch = 8};
+    const auto roomy = make_largest_pipeline(bright_models(), device->backend(), device->stream(), wanted);
+    EXPECT_EQ(roomy->batch(), 8);
+    const std::vector<Row> want = scored(*roomy);
+
+    const size_t two = bytes_for(2);
+    const size_t four = bytes_for(4);
+    ASSERT_LT(two, four);
+    const auto small = testing::make_test_device();
+    simt::faults().device_bytes = simt::device_bytes_in_use() + (two + four) / 2;
+    const auto tight = make_largest_pipeline(bright_models(), small->backend(), small->stream(), wanted);
+    EXPECT_EQ(tight->batch(), 2);
+    simt::faults().device_bytes = SIZE_MAX / 2;
+    const std::vector<Row> got = scored(*tight);
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < got.size(); ++i) {
+        EXPECT_EQ(got[i].result.bone_age_months, want[i].result.bone_age_months);
+    }
+    simt::faults().device_bytes = 1000;
+    try {
+        make_largest_pipeline(bright_models(), small->backend(), small->stream(), wanted);
+        FAIL() << "a pipeline in 1000 bytes";
+    } catch (const OutOfDeviceMemory& error) {
+        EXPECT_NE(std::string(error.what()).find("give a smaller --batch, or --device cpu"), std::string::npos);
+    }
+}
+
+TEST_F(Faults, an_image_that_memory_cannot_hold_is_one_row_and_the_others_go_on) {
+    add(disc(60, 60));
+    add(disc(900, 900));
+    add(disc(50, 70));
+    const auto device = testing::make_test_device();
+    pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 2});
+    simt::faults().device_bytes = simt::device_bytes_in_use() + 400000;
+    const std::vector<Row> rows = scored(pipeline);
+    EXPECT_EQ(failure_, "");
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0].result.status, pipeline::Status::ok) << rows[0].result.message;
+    EXPECT_EQ(rows[1].result.status, pipeline::Status::error);
+    EXPECT_EQ(rows[1].result.reason, "out_of_memory");
+    EXPECT_EQ(rows[2].result.status, pipeline::Status::ok) << rows[2].result.message;
+}
+
+TEST_F(Faults, a_device_that_vanishes_ends_the_run_in_one_sentence_and_keeps_the_rows_so_far) {
+    for (int i = 0; i < 12; ++i) {
+        add(disc(60, 50 + i));
+    }
+    const auto device = testing::make_test_device();
+    {
+        pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 2});
+        const std::vector<Row> rows = scored(pipeline, [](size_t count) { simt::faults().lost = count >= 4; });
+        ASSERT_GE(rows.size(), 4U);
+        ASSERT_LT(rows.size(), inputs_.size());
+        for (const Row& row : rows) {
+            EXPECT_EQ(row.result.status, pipeline::Status::ok) << row.result.message;
+        }
+        EXPECT_NE(failure_.find("the GPU failed: unknown error"), std::string::npos) << failure_;
+        EXPECT_NE(failure_.find("--device cpu"), std::string::npos) << failure_;
+        repair();
+    }
+}
+
+TEST_F(Faults, no_device_is_no_error_and_an_old_driver_says_what_to_do) {
+    simt::faults().devices = 0;
+    EXPECT_TRUE(cuda_devices().empty());
+    simt::faults().old_driver = true;
+    try {
+        cuda_devices();
+        FAIL() << "the driver is older than the runtime";
+    } catch (const DeviceError& error) {
+        EXPECT_EQ(std::string(error.what()),
+                  "the NVIDIA driver here supports CUDA 11.8, this program needs 13.0: update the driver or use "
+                  "--device cpu");
+    }
+}
+
+}  // namespace
+}  // namespace boneage::session

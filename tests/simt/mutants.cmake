@@ -1,0 +1,83 @@
+# Kernels of this project with one planted bug each, made from the real files when CMake runs: the device tests, on the
+# CUDA-on-CPU runner, must fail on every one of them. What the tests could not see, they would not protect.
+
+# boneage_mutant(NAME KERNEL TEST FROM TO): kernels/KERNEL with its only FROM replaced by TO, run through
+# tests/kernels/TEST. Passes when that program says that a test failed.
+function(boneage_mutant name kernel test from to)
+    file(READ ${PROJECT_SOURCE_DIR}/kernels/${kernel} text)
+    string(FIND "${text}" "${from}" first)
+    string(FIND "${text}" "${from}" last REVERSE)
+    if(first EQUAL -1 OR NOT first EQUAL last)
+        message(FATAL_ERROR "The mutant ${name} wants to change a text that does not stand once in kernels/${kernel}: ${from}")
+    endif()
+    string(REPLACE "${from}" "${to}" text "${text}")
+    # A header's mutant is found before the header by whatever includes it.
+    set(folder ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
+    set(sources ${ARGN})
+    if(NOT kernel MATCHES "\\.cuh$")
+        list(APPEND sources ${kernel})
+    endif()
+    file(CONFIGURE OUTPUT ${folder}/kernels/${kernel} CONTENT "${text}" @ONLY)
+    set(compiled)
+    foreach(source ${sources})
+        set(file ${PROJECT_SOURCE_DIR}/kernels/${source})
+        if(source STREQUAL kernel)
+            set(file ${folder}/kernels/${kernel})
+        endif()
+        cmake_path(GET source STEM stem)
+        set(copy ${folder}/${stem}_mutant.cpp)
+        file(CONFIGURE OUTPUT ${copy} CONTENT "#include \"${file}\"\n" @ONLY)
+        list(APPEND compiled ${copy})
+    endforeach()
+    add_executable(mutant_${name} ${compiled} ${PROJECT_SOURCE_DIR}/tests/kernels/${test} racing_order.cpp)
+    target_include_directories(mutant_${name} BEFORE PRIVATE ${folder})
+    # A mutant's warnings say nothing: its bug is there on purpose.
+    target_compile_options(mutant_${name} PRIVATE -w -fno-strict-aliasing)
+    target_link_libraries(mutant_${name} PRIVATE boneage_options boneage_kernels_simt boneage_test_support GTest::gtest_main)
+    add_test(NAME mutant.${name}_is_caught COMMAND mutant_${name} --gtest_fail_fast)
+    set_tests_properties(mutant.${name}_is_caught PROPERTIES LABELS "simt" TIMEOUT 300
+                                                             PASS_REGULAR_EXPRESSION "[0-9]+ FAILED TEST")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/${kernel})
+endfunction()
+
+# The same tests of the real kernels, in the same order of threads, pass.
+boneage_test(test_no_mutant
+    SOURCES
+        ${PROJECT_SOURCE_DIR}/tests/kernels/image/clahe_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/image/components_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/image/contrast_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/image/overlay_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/image/sharpen_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/nn/linear_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/nn/loss_device_test.cpp
+        ${PROJECT_SOURCE_DIR}/tests/kernels/nn/pool_device_test.cpp
+        racing_order.cpp
+    LINK boneage_kernels_simt boneage_test_support
+    LABELS "simt;twin"
+)
+
+# Dropped barriers.
+boneage_mutant(clahe_without_barrier_after_counting image/clahe.cu image/clahe_device_test.cpp
+    "    count_tile(src, tile, counts);\n    __syncthreads();" "    count_tile(src, tile, counts);")
+boneage_mutant(contrast_without_barrier_after_clearing image/contrast.cu image/contrast_device_test.cpp
+    "    clear_counters(counters);\n    __syncthreads();\n    constexpr int kShift" "    clear_counters(counters);\n    constexpr int kShift")
+boneage_mutant(loss_without_barrier_before_the_total nn/loss.cu nn/loss_device_test.cpp
+    "    __syncthreads();\n    if (threadIdx.x == 0) {\n        *loss = whole_loss" "    if (threadIdx.x == 0) {\n        *loss = whole_loss")
+boneage_mutant(components_without_barrier_after_uniting image/components_forest.cuh image/components_device_test.cpp
+    "    __syncthreads();\n    int32_t roots[kTileRows];" "    int32_t roots[kTileRows];" image/components.cu)
+
+# Lost updates.
+boneage_mutant(contrast_counts_without_atomics image/contrast.cu image/contrast_device_test.cpp
+    "atomicAdd(&counters[counter<1>(0, pixel >> kShift)], 1U);"
+    "auto* const count = &counters[counter<1>(0, pixel >> kShift)]; const auto seen = load_relaxed(count); simt::maybe_yield(); *count = seen + 1U;")
+boneage_mutant(components_lose_the_largest image/components.cu image/components_device_test.cpp
+    "atomicMax(&block_largest, largest);"
+    "if (load_relaxed(&block_largest) < largest) { simt::maybe_yield(); block_largest = largest; }")
+
+# Off by one.
+boneage_mutant(sharpen_one_row_late image/sharpen.cu image/sharpen_device_test.cpp
+    "load_row(src, begin - 1, x, vectors)" "load_row(src, begin, x, vectors)")
+boneage_mutant(pool_one_row_too_many nn/pool.cu nn/pool_device_test.cpp "v < bottom" "v <= bottom")
+boneage_mutant(linear_misses_the_last_weight nn/linear.cu nn/linear_device_test.cpp "k < src.c" "k < src.c - 1")
+boneage_mutant(overlay_one_column_short image/overlay.cu image/overlay_device_test.cpp
+    "if (x >= dst.width)" "if (x + 1 >= dst.width)")
