@@ -1,24 +1,18 @@
 #include "engine/cudnn/backend.h"
 
 #include "engine/cudnn/conv.h"
-#include "engine/cudnn/plan_cache.h"
+#include "engine/cudnn/plans.h"
 #include "kernels/base/error.h"
 #include "kernels/base/numeric.h"
 #include "kernels/nn/copy.h"
 #include "kernels/nn/linear.h"
 #include "kernels/nn/pool.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <map>
-
 namespace boneage::cudnn {
 namespace {
 
 // Engines are chosen for this many images, whatever the batch size: what a GPU scores at a time by default.
 constexpr int64_t kCanonicalBatch = 64;
-// How many suggestions are measured.
-constexpr int64_t kMostMeasured = 12;
 
 template <class T>
 Activations<T, Device> activations(const plan::Place& place) {
@@ -79,7 +73,7 @@ private:
 class GpuBackend final : public plan::Backend {
 public:
     GpuBackend(Stream& stream, const BackendOptions& options)
-        : stream_(stream), options_(options), context_(stream), cache_(cache_folder()) {}
+        : stream_(stream), options_(options), plans_(stream, {options.autotune, kCanonicalBatch, options.preparing}) {}
 
     [[nodiscard]] plan::Traits traits() const override { return kTraits; }
 
@@ -107,7 +101,7 @@ public:
         upload(reinterpret_cast<std::byte*>(bias.data()), weights.bias.data(),
                g.k * static_cast<int64_t>(sizeof(float)));
         stream_.synchronize();
-        return std::make_unique<Conv>(context_, plan_for(graph, arithmetic_of(at, options_.tf32)), at,
+        return std::make_unique<Conv>(plans_.context(), plans_.plan_for(graph, arithmetic_of(at, options_.tf32)), at,
                                       std::move(weight), std::move(bias));
     }
 
@@ -176,71 +170,9 @@ private:
         return memory;
     }
 
-    // Everything that a plan depends on besides its graph.
-    [[nodiscard]] std::string circumstances() const {
-        const DeviceProperties& device = stream_.device();
-        return "cudnn " + std::to_string(library_version()) + ", driver " + std::to_string(device.driver_version) +
-               ", " + device.name + ", sm_" + std::to_string(device.compute_capability) + ", " +
-               std::to_string(device.multiprocessors) + " multiprocessors" +
-               (options_.autotune ? ", measured" : ", heuristics");
-    }
-
-    // Layers of one shape share their plan.
-    std::shared_ptr<const Plan> plan_for(const FusedConvGraph& graph, Arithmetic arithmetic) {
-        const std::string name = name_of(graph, arithmetic);
-        std::shared_ptr<const Plan>& made = plans_[name];
-        if (!made) {
-            made = std::make_shared<const Plan>(restored_or_built(graph, arithmetic, name));
-        }
-        return made;
-    }
-
-    Plan restored_or_built(const FusedConvGraph& graph, Arithmetic arithmetic, const std::string& name) {
-        const std::string key = name + ", " + circumstances();
-        if (const auto bytes = cache_.find(key)) {
-            try {
-                return Plan::restore(context_, *bytes);
-            } catch (const OutOfDeviceMemory&) {
-                throw;
-            } catch (const DeviceError&) {
-                cache_.remove(key);  // a library of the same version that no longer takes it: build anew
-            }
-        }
-        Plan plan = build(graph, arithmetic);
-        cache_.store(key, plan.serialise());
-        return plan;
-    }
-
-    void say_preparing(const FusedConvGraph& graph, Arithmetic arithmetic) const {
-        if (options_.preparing) {
-            options_.preparing(name_of(graph, arithmetic));
-        }
-    }
-
-    Plan build(const FusedConvGraph& graph, Arithmetic arithmetic) {
-        if (graph.conv.n == kCanonicalBatch) {
-            say_preparing(graph, arithmetic);
-            return options_.autotune ? Plan::autotune(stream_, context_, graph, arithmetic, kMostMeasured)
-                                     : Plan::build(context_, graph, arithmetic);
-        }
-        const EngineName engine = plan_for(with_batch(graph, kCanonicalBatch), arithmetic)->engine_name();
-        say_preparing(graph, arithmetic);
-        const std::vector<EngineName> offered = Plan::suggestions(context_, graph, arithmetic);
-        if (std::ranges::find(offered, engine) != offered.end()) {
-            return Plan::build(context_, graph, arithmetic, engine);
-        }
-        std::fprintf(
-            stderr,
-            "boneage: cuDNN does not offer the engine of batch %lld for %s; last bits may depend on the batch\n",
-            static_cast<long long>(kCanonicalBatch), name_of(graph, arithmetic).c_str());
-        return Plan::build(context_, graph, arithmetic);
-    }
-
     Stream& stream_;
     BackendOptions options_;
-    Context context_;
-    PlanCache cache_;
-    std::map<std::string, std::shared_ptr<const Plan>> plans_;
+    Plans plans_;
 };
 
 }  // namespace

@@ -29,11 +29,6 @@ FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at) {
     return graph;
 }
 
-FusedConvGraph with_batch(FusedConvGraph graph, int64_t n) {
-    graph.conv.n = n;
-    return graph;
-}
-
 Arithmetic arithmetic_of(const plan::Operands& at, bool tf32) {
     switch (at.x.type) {
         case plan::DataType::f32:

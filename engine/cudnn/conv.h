@@ -10,8 +10,6 @@ namespace boneage::cudnn {
 
 // The graph of one step over whole batches. Throws ContractError for operands that such a graph cannot describe.
 FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at);
-// The same step for another batch size.
-FusedConvGraph with_batch(FusedConvGraph graph, int64_t n);
 
 // What the operands' type asks for; for float32 ones float32, or tf32 where asked.
 Arithmetic arithmetic_of(const plan::Operands& at, bool tf32);

@@ -74,6 +74,10 @@ public:
     [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AdamBuffers& at) = 0;
     [[nodiscard]] virtual std::unique_ptr<Runnable> make(const ClipBuffers& at) = 0;
     [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AverageBuffers& at) = 0;
+
+    // A runnable without scratch that does what `body` does, and `body` does the same at every call: it runs runnables
+    // of this back end. A device may record it once and launch the recording from then on; here every run calls it.
+    [[nodiscard]] virtual std::unique_ptr<Runnable> repeated(std::function<void()> body);
 };
 
 }  // namespace boneage::plan

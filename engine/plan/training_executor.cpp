@@ -81,9 +81,9 @@ void TrainingExecutor::make_steps() {
                                                 flat(State::second_moment).data(), plan_.parameter_floats}));
     if (options_.max_gradient_norm > 0) {
         gradient_norm_ = backend_.allocate(static_cast<int64_t>(sizeof(GradientNorm)));
-        clip_step_ = keep(backend_.make(ClipBuffers{reinterpret_cast<GradientNorm*>(gradient_norm_.get()),
-                                                    gradients_.data(), plan_.parameter_floats,
-                                                    options_.max_gradient_norm}));
+        clip_step_ =
+            keep(backend_.make(ClipBuffers{reinterpret_cast<GradientNorm*>(gradient_norm_.get()), gradients_.data(),
+                                           plan_.parameter_floats, options_.max_gradient_norm}));
     }
     if (options_.averages) {
         decay_ = backend_.allocate(static_cast<int64_t>(sizeof(float)));
@@ -94,6 +94,11 @@ void TrainingExecutor::make_steps() {
             decay, memory_.statistics, flat(State::average_statistics).data(), plan_.statistic_floats})));
     }
     scratch_ = backend_.allocate(scratch_bytes_);
+    train_step_ = backend_.repeated([this] {
+        enqueue();
+        enqueue_optimise();
+        enqueue_average();
+    });
 }
 
 TrainingExecutor::Flat TrainingExecutor::allocate_zeros(int64_t floats) {
@@ -160,32 +165,73 @@ void TrainingExecutor::enqueue() {
     }
 }
 
-void TrainingExecutor::run() {
+void TrainingExecutor::upload_inputs() {
     for (const auto& [id, values] : staging_) {
         backend_.upload(memory_.place(id).data, values.data(),
                         static_cast<int64_t>(values.size()) * size_of(DataType::f32));
     }
+}
+
+void TrainingExecutor::run() {
+    upload_inputs();
     enqueue();
     backend_.synchronize();
 }
 
-void TrainingExecutor::optimise(const AdamParams& params) {
-    adam_.params = params;
-    backend_.upload(adam_state_.get(), &adam_.params, static_cast<int64_t>(sizeof(AdamParams)));
+void TrainingExecutor::set_params(const AdamParams& params) {
+    if (params != adam_.params) {
+        adam_.params = params;
+        backend_.upload(adam_state_.get(), &adam_.params, static_cast<int64_t>(sizeof(AdamParams)));
+    }
+}
+
+void TrainingExecutor::enqueue_optimise() {
     if (clip_step_) {
         clip_step_->run(scratch_.get());
     }
     adam_step_->run(scratch_.get());
+}
+
+void TrainingExecutor::optimise(const AdamParams& params) {
+    set_params(params);
+    enqueue_optimise();
     backend_.synchronize();
     ++adam_.step;
 }
 
-void TrainingExecutor::average(float decay) {
+void TrainingExecutor::set_decay(float decay) {
     expects(!average_steps_.empty(), "averages were not asked for");
-    backend_.upload(decay_.get(), &decay, static_cast<int64_t>(sizeof(decay)));
+    if (decay != uploaded_decay_) {
+        uploaded_decay_ = decay;
+        backend_.upload(decay_.get(), &*uploaded_decay_, static_cast<int64_t>(sizeof(float)));
+    }
+}
+
+void TrainingExecutor::enqueue_average() {
     for (const auto& step : average_steps_) {
         step->run(scratch_.get());
     }
+}
+
+void TrainingExecutor::average(float decay) {
+    set_decay(decay);
+    enqueue_average();
+    backend_.synchronize();
+}
+
+void TrainingExecutor::enqueue_train(const AdamParams& params, std::optional<float> average_decay) {
+    expects(average_decay.has_value() == !average_steps_.empty(), "a decay where there are averages");
+    set_params(params);
+    if (average_decay) {
+        set_decay(*average_decay);
+    }
+    train_step_->run(nullptr);
+    ++adam_.step;
+}
+
+void TrainingExecutor::train(const AdamParams& params, std::optional<float> average_decay) {
+    upload_inputs();
+    enqueue_train(params, average_decay);
     backend_.synchronize();
 }
 
@@ -250,8 +296,8 @@ std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
 }
 
 std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
-    const bool learned = std::ranges::any_of(
-        plan_.parameters, [&](const ParameterPlace& place) { return place.parameter.name == name; });
+    const bool learned = std::ranges::any_of(plan_.parameters,
+                                             [&](const ParameterPlace& place) { return place.parameter.name == name; });
     if (!learned) {
         throw UsageError(plan_.net + " has no trainable parameter called \"" + std::string(name) + "\"");
     }

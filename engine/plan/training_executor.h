@@ -5,6 +5,7 @@
 #include "kernels/nn/loss.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 namespace boneage::plan {
@@ -31,9 +32,11 @@ public:
     // Takes initial values by name from `parameters` and makes all steps. `backend` must outlive the executor.
     TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters,
                      const OptimiserOptions& options = {});
+    TrainingExecutor(const TrainingExecutor&) = delete;  // what it made points into it
+    TrainingExecutor& operator=(const TrainingExecutor&) = delete;
 
-    // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read. Where
-    // the host cannot reach the back end's memory, run() uploads the inputs that were ever asked for.
+    // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read.
+    // Where the host cannot reach the back end's memory, run() uploads the inputs that were ever asked for.
     std::span<float> input(std::string_view name);
     // Where an input lies, for callers that fill it in the back end's memory.
     [[nodiscard]] Place place(std::string_view input_name) const;
@@ -46,6 +49,13 @@ public:
     void average(float decay);
     // As run(), for callers whose inputs lie at place() already: queues the steps without copying or waiting.
     void enqueue();
+
+    // run(), optimise() and, where there are averages, average() in one, which a device records and then launches as a
+    // whole.
+    void train(const AdamParams& params, std::optional<float> average_decay = {});
+    // As train(), for callers whose inputs lie at place() already: queues it without waiting. Only parameters that
+    // differ from the last ones are copied.
+    void enqueue_train(const AdamParams& params, std::optional<float> average_decay = {});
 
     // Of the last run(): the loss, and what it was computed from. For absolute errors `total` is all there is.
     [[nodiscard]] SegmentationLoss loss() const;
@@ -89,6 +99,11 @@ private:
     [[nodiscard]] ValueId input_called(std::string_view name) const;
     void load(const ParameterSource& parameters);
     void make_steps();
+    void upload_inputs();
+    void set_params(const AdamParams& params);
+    void set_decay(float decay);
+    void enqueue_optimise();
+    void enqueue_average();
 
     TrainingPlan plan_;
     TrainingBackend& backend_;
@@ -100,14 +115,16 @@ private:
     std::vector<Flat> states_;  // in their order
     Flat gradients_;
     Memory adam_state_;
-    AdamState adam_;  // as uploaded last
+    AdamState adam_;  // what lies in adam_state_, but for the factors
     Memory gradient_norm_;
     Memory decay_;  // one float
+    std::optional<float> uploaded_decay_;
     TrainingMemory memory_;
     std::vector<std::unique_ptr<Runnable>> runnables_;
     std::unique_ptr<Runnable> adam_step_;
     std::unique_ptr<Runnable> clip_step_;
     std::vector<std::unique_ptr<Runnable>> average_steps_;
+    std::unique_ptr<Runnable> train_step_;
     std::map<ValueId, std::vector<float>> staging_;  // inputs, where the host cannot reach the arena
     int64_t batches_before_ = 0;
 };

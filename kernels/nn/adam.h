@@ -18,6 +18,7 @@ struct AdamParams {
     double weight_decay = 0;
     bool decoupled = false;  // weight decay as AdamW's: on the weights themselves, not through their gradient
     AdamMode mode = AdamMode::torch;
+    bool operator==(const AdamParams&) const = default;
 };
 
 // What one step multiplies by, rounded to float32 once.

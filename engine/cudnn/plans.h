@@ -1,0 +1,48 @@
+// The plans of one back end: built once a graph, shared by equal layers, and kept on disk.
+#pragma once
+
+#include "engine/cudnn/graphs.h"
+#include "engine/cudnn/plan_cache.h"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string_view>
+
+namespace boneage::cudnn {
+
+struct PlanOptions {
+    bool autotune = false;  // measure cuDNN's suggestions instead of trusting their order
+    // Engines are chosen for graphs of this batch size and used for all others where cuDNN allows it, because the order
+    // of a sum is the engine's. Nothing: each graph's own.
+    std::optional<int64_t> engine_batch;
+    // Called with a graph's name before its plan is built or measured, which takes up to seconds; not for plans that
+    // were kept on disk.
+    std::function<void(std::string_view graph)> preparing;
+};
+
+class Plans {
+public:
+    // Everything is queued on `stream`, which must outlive what is made. Built plans are kept in cache_folder(). Throws
+    // DeviceError when cuDNN is missing or too old, or refuses the device.
+    Plans(Stream& stream, const PlanOptions& options)
+        : stream_(stream), options_(options), context_(stream), cache_(cache_folder()) {}
+
+    [[nodiscard]] const Context& context() const { return context_; }
+    std::shared_ptr<const Plan> plan_for(const GraphSpec& graph, Arithmetic arithmetic);
+
+private:
+    // Everything that a plan depends on besides its graph.
+    [[nodiscard]] std::string circumstances() const;
+    Plan restored_or_built(const GraphSpec& graph, Arithmetic arithmetic, const std::string& name);
+    void say_preparing(const GraphSpec& graph, Arithmetic arithmetic) const;
+    Plan build(const GraphSpec& graph, Arithmetic arithmetic);
+
+    Stream& stream_;
+    PlanOptions options_;
+    Context context_;
+    PlanCache cache_;
+    std::map<std::string, std::shared_ptr<const Plan>> plans_;
+};
+
+}  // namespace boneage::cudnn

@@ -1,0 +1,39 @@
+// The convolution steps of training as cuDNN graphs: forward, gradient for the input, gradient for the weight.
+#pragma once
+
+#include "engine/cudnn/plans.h"
+#include "engine/plan/training_backend.h"
+
+namespace boneage::cudnn {
+
+// The graph of one step of a plan. Throws ContractError for steps that such a graph cannot describe.
+GraphSpec graph_of(const plan::ConvForward& step, const plan::TrainingPlan& plan);
+GraphSpec graph_of(const plan::ConvGradInput& step, const plan::TrainingPlan& plan);
+GraphSpec graph_of(const plan::ConvGradWeight& step, const plan::TrainingPlan& plan);
+
+// What a plan's convolutions compute with: bfloat16 for bf16 images; for float32 ones float32, or tf32 where asked.
+Arithmetic arithmetic_of(const plan::TrainingPlan& plan, bool tf32);
+
+// Makes the convolution steps of one plan; plan::KernelSteps makes all others. Float32 weights are read where the
+// parameters lie, and all weight gradients are written, in float32, where the gradients do. For bf16 images every run
+// first rounds the weights in scratch.
+class ConvSteps {
+public:
+    ConvSteps(Stream& stream, Plans& plans, bool tf32, const plan::TrainingMemory& memory)
+        : stream_(stream), plans_(plans), tf32_(tf32), m_(memory) {}
+
+    using Made = std::unique_ptr<plan::Runnable>;
+    Made operator()(const plan::ConvForward& step) const;
+    Made operator()(const plan::ConvGradInput& step) const;
+    Made operator()(const plan::ConvGradWeight& step) const;
+
+private:
+    [[nodiscard]] std::shared_ptr<const Plan> plan_for(const GraphSpec& graph) const;
+
+    Stream& stream_;
+    Plans& plans_;
+    bool tf32_;
+    const plan::TrainingMemory& m_;
+};
+
+}  // namespace boneage::cudnn
