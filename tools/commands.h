@@ -18,6 +18,7 @@ using Work = std::function<ExitCode()>;
 
 // Each adds its subcommand to the program and, when the command line names it, leaves what is to be done in `work`.
 void add_apply(CLI::App& program, Work& work);
+void add_convert(CLI::App& program, Work& work);
 void add_evaluate(CLI::App& program, Work& work);
 void add_init(CLI::App& program, Work& work);
 void add_inspect(CLI::App& program, Work& work);

@@ -76,6 +76,7 @@ int parse_and_run(int argc, char** argv) {
     add_evaluate(program, work);
     add_apply(program, work);
     add_init(program, work);
+    add_convert(program, work);
     add_inspect(program, work);
     add_plan(program, work);
     add_prepare(program, work);

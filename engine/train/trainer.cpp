@@ -103,6 +103,14 @@ Trainer::Weights Trainer::judged_weights() const {
             executor_.state(averaged ? plan::State::average_statistics : plan::State::statistics)};
 }
 
+std::optional<float> Trainer::average_decay() const {
+    if (options_.average_decay == 0) {
+        return std::nullopt;
+    }
+    const auto t = static_cast<double>(executor_.step() + 1);
+    return static_cast<float>(std::min(options_.average_decay, (1 + t) / (10 + t)));
+}
+
 bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record) {
     const int64_t batch = executor_.plan().options.batch;
     const int64_t steps = static_cast<int64_t>(samples.size()) / batch;
@@ -117,18 +125,13 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
         const auto draw = static_cast<uint64_t>(epoch_) * samples.size() + static_cast<uint64_t>(first);
         course_.fill(std::span(samples).subspan(static_cast<size_t>(first), static_cast<size_t>(batch)), draw,
                      executor_);
-        executor_.run();
-        const double loss = executor_.loss().total * course_.loss_scale();
-        if (!std::isfinite(loss)) {
-            throw Error("the training diverged in step " + std::to_string(executor_.step() + 1) +
-                        ": its loss is no longer a number; resume with a smaller learning rate");
-        }
         adam.learning_rate = schedule_.learning_rate(
             executor_.step(), static_cast<double>(epoch_) + static_cast<double>(i) / static_cast<double>(steps));
-        executor_.optimise(adam);
-        if (options_.average_decay > 0) {
-            const auto t = static_cast<double>(executor_.step());
-            executor_.average(static_cast<float>(std::min(options_.average_decay, (1 + t) / (10 + t))));
+        executor_.train(adam, average_decay());
+        const double loss = executor_.loss().total * course_.loss_scale();
+        if (!std::isfinite(loss)) {
+            throw Error("the training diverged in step " + std::to_string(executor_.step()) +
+                        ": its loss is no longer a number; resume with a smaller learning rate");
         }
         total += loss;
         observer_.step(i + 1, steps, total / static_cast<double>(i + 1));

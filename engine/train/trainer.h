@@ -62,6 +62,8 @@ private:
     // False when interrupted.
     bool run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record);
     [[nodiscard]] Weights judged_weights() const;
+    // Of the coming step.
+    [[nodiscard]] std::optional<float> average_decay() const;
     void save();
     void restore();
     [[nodiscard]] std::string fingerprint() const;
