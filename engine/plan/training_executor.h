@@ -18,6 +18,9 @@ class TrainingExecutor {
 public:
     // Takes initial values by name from `parameters` and makes all steps. `backend` must outlive the executor.
     TrainingExecutor(TrainingPlan plan, TrainingBackend& backend, const ParameterSource& parameters);
+    // Steps point into it.
+    TrainingExecutor(const TrainingExecutor&) = delete;
+    TrainingExecutor& operator=(const TrainingExecutor&) = delete;
 
     // [n, h, w, c] float32, to be filled by the caller before every run(): steps reuse the memory once it is read.
     std::span<float> input(std::string_view name);

@@ -75,8 +75,9 @@ struct TrainingPlan {
     int64_t live_bytes = 0;
 };
 
-// Throws UsageError when sizes do not fit the network, a name in `keep` is unknown, or the graph has what training does
-// not know: a ReLU or a residual behind a convolution without norm, more than one output.
+// Throws UsageError when sizes do not fit the network, a name in `keep` is unknown, a norm would see a single pixel, or
+// the graph has what training does not know: a ReLU or a residual behind a convolution without norm, more than one
+// output, convolutions of vectors it learns.
 TrainingPlan lower_training(const net::Graph& graph, const TrainingOptions& options);
 
 int64_t total_flops(const TrainingPlan& plan);
