@@ -41,6 +41,7 @@ void TrainingDraft::study() {
         }
         std::visit([this](const auto& any) { study_op(any); }, graph_.ops[i]);
     }
+    sliceable_[index(graph_.outputs.front())] = false;  // losses take whole values
     for (size_t i = 0; i < graph_.ops.size(); ++i) {
         if (const auto* concat = std::get_if<net::Concat>(&graph_.ops[i])) {
             choose_slices(*concat, i, last_reader);
@@ -57,6 +58,10 @@ void TrainingDraft::made(net::ValueId y, DataType type, bool learns, bool slicea
 void TrainingDraft::study_op(const net::ConvUnit& op) {
     if (!op.norm && (op.act != net::Act::none || op.residual)) {
         refuse("training needs a norm between the convolution " + op.conv.name + " and what follows it");
+    }
+    if (op.norm && shape(op.y).pixels() < 2) {
+        refuse("the norm " + op.norm->name +
+               " sees one pixel, which has no variance; train with more images a batch or larger ones");
     }
     // Convolutions read whole values only.
     sliceable_[index(op.x)] = false;

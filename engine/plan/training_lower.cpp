@@ -204,11 +204,14 @@ private:
     void backward(const net::ConvUnit& op, const Saved& saved) {
         const ValueId d_y = gradient(op.y);
         const int64_t flops = conv_flops(saved.conv, shape(op.x), shape(op.y));
-        if (op.conv.bias) {
-            push(op.conv.name + "/grad_bias", BiasGrad{d_y, parameter(op.conv.name + ".bias")});
-        }
+        const auto gradients = [&](ValueId d_raw) {
+            if (op.conv.bias) {
+                push(op.conv.name + "/grad_bias", BiasGrad{d_raw, parameter(op.conv.name + ".bias")});
+            }
+            conv_gradients(op.x, saved, d_raw, op.conv.name, flops);
+        };
         if (!op.norm) {
-            conv_gradients(op.x, saved, d_y, op.conv.name, flops);
+            gradients(d_y);
             return;
         }
         BatchNormBackward step{d_y, value(op.y), saved.raw, 0, {}, saved.norm};
@@ -234,7 +237,7 @@ private:
                 push(name, step);
             });
         }
-        conv_gradients(op.x, saved, step.d_x, op.conv.name, flops);
+        gradients(step.d_x);
     }
     void backward(const net::MaxPool& op, const Saved& saved) {
         if (learns(op.x)) {
@@ -260,7 +263,7 @@ private:
             step.write = next_write(op.x);
             step.d_x = gradient(op.x);
         }
-        push(op.name + "/grad", step, 4 * op.in * op.out * shape(op.x).n);
+        push(op.name + "/grad", step, (step.d_x ? 4 : 2) * op.in * op.out * shape(op.x).n);
     }
     void backward(const net::TransposedConv& op, const Saved& saved) {
         const ValueId d_y = gradient(op.y);
@@ -280,10 +283,10 @@ private:
             } else if (learns(x)) {
                 const ValueId part = new_slice("d_" + name_of(op.y) + "/" + name_of(x), d_y, offset, channels);
                 const std::string name = name_of(op.y) + "/" + name_of(x) + "/grad";
-                if (next_write(x) == Write::assign) {
-                    push(name, Copy{part, gradient(x)});
-                } else {
+                if (gradients_[index(x)].written && type(x) == type(op.y)) {
                     push(name, Accumulate{part, gradient(x)});
+                } else {
+                    contribute(x, name, [&](ValueId d_x) { push(name, Copy{part, d_x}); });
                 }
             }
             offset += channels;

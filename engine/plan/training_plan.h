@@ -79,7 +79,8 @@ struct TrainingPlan {
 };
 
 // Throws UsageError when sizes do not fit the network, a name in `keep` is unknown, the precision is f16 (small
-// gradients would vanish), or the graph has what training does not know: a ReLU or a residual behind a convolution without norm, more than one output.
+// gradients would vanish), a norm would see a single pixel, or the graph has what training does not know: a ReLU or a
+// residual behind a convolution without norm, more than one output, convolutions of vectors it learns.
 TrainingPlan lower_training(const net::Graph& graph, const TrainingOptions& options);
 
 int64_t total_flops(const TrainingPlan& plan);

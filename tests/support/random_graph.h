@@ -10,4 +10,9 @@ namespace boneage::testing {
 // named "v<number>" but for the inputs. The same seed gives the same network.
 net::Graph random_graph(uint64_t seed, int64_t height, int64_t width);
 
+// Such networks with one output that training can compare with ages, [n, 1, 1, 1], or with masks, [n, h, w, 1]. ReLUs
+// and residuals only where training knows them.
+net::Graph random_age_graph(uint64_t seed, int64_t height, int64_t width);
+net::Graph random_mask_graph(uint64_t seed, int64_t height, int64_t width);
+
 }  // namespace boneage::testing

@@ -1,0 +1,178 @@
+// boneage train, train-segmenter and convert, as a user runs them: on real radiographs, with bad input, interrupted and
+// killed.
+#include "tests/support/folder.h"
+#include "tests/support/program.h"
+
+#include <chrono>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+#include <thread>
+
+namespace boneage::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kSmall = fs::path(BONEAGE_TEST_DATA) / "small";
+
+// The small radiographs' labels with every third one to judge by.
+std::string labels_with_splits() {
+    std::ifstream given(kSmall / "labels.csv");
+    std::string line;
+    std::string text;
+    for (int row = 0; std::getline(given, line); ++row) {
+        text += line + (row == 0 ? ",split\n" : row % 3 == 0 ? ",val\n" : ",train\n");
+    }
+    return text;
+}
+
+class TrainTest : public ::testing::Test {
+protected:
+    std::string at(const std::string& name) const { return (folder_ / name).string(); }
+
+    // A cache of the small radiographs.
+    void prepare() {
+        folder_.write("labels.csv", labels_with_splits());
+        const Ran ran = run_program({"prepare", kSmall.string(), "--labels", at("labels.csv"), "--canvas", "120",
+                                     "--input", "64x80", "-o", at("cache")});
+        ASSERT_EQ(ran.code, 0) << ran.err;
+    }
+    std::vector<std::string> train_command(const std::string& run, int epochs) const {
+        return {"train", at("cache"), "-o",        at(run), "--epochs", std::to_string(epochs),
+                "--batch", "4", "--threads", "1", "--rate", "3e-4", "--ema", "0.9"};
+    }
+    static void expect_epochs(const std::string& log, size_t count) {
+        std::istringstream lines(log);
+        std::string line;
+        size_t epoch = 0;
+        while (std::getline(lines, line)) {
+            EXPECT_EQ(nlohmann::json::parse(line)["epoch"], ++epoch);
+        }
+        EXPECT_EQ(epoch, count);
+    }
+
+    Folder folder_;
+};
+
+TEST_F(TrainTest, what_it_trains_scores_and_says_how_it_was_made) {
+    prepare();
+    const Ran ran = run_program(train_command("run", 2));
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    for (const char* part : {"effective sample size", "11 pictures to train on, 5 to judge by", "epoch 2 of 2",
+                             "validation MAE", "months", "left"}) {
+        EXPECT_NE(ran.err.find(part), std::string::npos) << part << "\n" << ran.err;
+    }
+    expect_epochs(text_of(at("run/train.jsonl")), 2);
+    const Ran told = run_program({"inspect", at("run/resnet34.safetensors"), "--json"});
+    const nlohmann::json model = nlohmann::json::parse(told.out);
+    EXPECT_EQ(model["trained"], true);
+    EXPECT_EQ(model["recipe"]["input"]["width"], 64);
+    EXPECT_NE(model["card"].get<std::string>().find("Validation MAE"), std::string::npos);
+    const Ran scored = run_program({"score", kSmall.string(), "--weights", at("run/resnet34.safetensors"), "--segmenter",
+                                    "none", "--device", "cpu", "-o", at("scores.csv")});
+    EXPECT_EQ(scored.code, 0) << scored.err;
+    EXPECT_EQ(scored.err.find("untrained"), std::string::npos) << scored.err;
+
+    ASSERT_EQ(run_program({"convert", at("run/resnet34.safetensors"), at("half.safetensors")}).code, 0);
+    EXPECT_LT(fs::file_size(at("half.safetensors")), fs::file_size(at("run/resnet34.safetensors")) * 51 / 100);
+    EXPECT_EQ(nlohmann::json::parse(run_program({"inspect", at("half.safetensors"), "--json"}).out)["card"],
+              model["card"]);
+}
+
+TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
+    prepare();
+    ASSERT_EQ(run_program(train_command("unbroken", 3)).code, 0);
+    std::vector<std::string> resumed = train_command("broken", 3);
+    resumed.emplace_back("--resume");
+    // Killed at moments of its own choosing, and once asked to stop.
+    for (const int milliseconds : {700, 1600, 2600}) {
+        Program program(resumed);
+        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+        program.send(SIGKILL);
+        program.wait();
+    }
+    {
+        Program program(resumed);
+        std::this_thread::sleep_for(std::chrono::milliseconds(900));
+        program.send(SIGINT);
+        const Ran ran = program.wait();
+        EXPECT_TRUE(ran.code == 0 || ran.code == 3) << ran.err;
+        if (ran.code == 3 && ran.err.find("stopped after") == std::string::npos) {
+            ADD_FAILURE() << ran.err;
+        }
+    }
+    const Ran last = run_program(resumed);
+    ASSERT_EQ(last.code, 0) << last.err;
+    expect_epochs(text_of(at("broken/train.jsonl")), 3);
+    EXPECT_EQ(text_of(at("broken/resnet34.safetensors")), text_of(at("unbroken/resnet34.safetensors")));
+}
+
+TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
+    const auto refused = [&](const std::vector<std::string>& command, int code, const std::string& part) {
+        const Ran ran = run_program(command);
+        EXPECT_EQ(ran.code, code) << ran.err;
+        EXPECT_NE(ran.err.find(part), std::string::npos) << ran.err;
+    };
+    refused({"train", at("nothing"), "-o", at("run")}, 2, at("nothing"));
+    refused({"train-segmenter", at("nothing"), "-o", at("run")}, 2, at("nothing"));
+    folder_.write("labels.csv", "id,boneage_months,sex\n10107,12,F\n5127,24,M\n");
+    ASSERT_EQ(run_program({"prepare", kSmall.string(), "--labels", at("labels.csv"), "--canvas", "120", "--input", "64x80",
+                           "-o", at("cache")})
+                  .code,
+              0);
+    refused({"train", at("cache"), "-o", at("run")}, 2, "split");
+    prepare();
+    refused({"train", at("cache"), "-o", at("run"), "--batch", "64"}, 2, "batch");
+    refused({"train", at("cache"), "-o", at("run"), "--schedule", "sometimes"}, 2, "--schedule");
+    refused({"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
+            2, "another network");
+    ASSERT_EQ(run_program(train_command("run", 1)).code, 0);
+    refused(train_command("run", 1), 2, "--resume");
+    fs::resize_file(at("cache/ages.safetensors"), fs::file_size(at("cache/ages.safetensors")) / 2);
+    refused(train_command("other", 1), 2, "ages.safetensors");
+}
+
+TEST_F(TrainTest, learns_masks_that_people_drew) {
+    fs::create_directories(folder_ / "images");
+    fs::create_directories(folder_ / "masks");
+    cv::RNG random(3);
+    for (int i = 0; i < 10; ++i) {
+        cv::Mat image(60, 48, CV_8U, cv::Scalar(40));
+        cv::Mat mask = cv::Mat::zeros(60, 48, CV_8U);
+        const cv::RotatedRect hand({24.0F + static_cast<float>(i % 3), 30}, {24, 34}, static_cast<float>(10 * i));
+        cv::ellipse(mask, hand, cv::Scalar(255), cv::FILLED);
+        image.setTo(170, mask);
+        cv::Mat noise(image.size(), CV_8U);
+        random.fill(noise, cv::RNG::UNIFORM, 0, 40);
+        image += noise;
+        const std::string name = std::to_string(i) + ".png";
+        ASSERT_TRUE(cv::imwrite(at("images/" + name), image));
+        ASSERT_TRUE(cv::imwrite(at("masks/" + name), mask));
+    }
+    nlohmann::json recipe = nlohmann::json::parse(
+        run_program({"inspect", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors", "--json"}).out)["recipe"];
+    recipe["canvas"]["long_side"] = 64;
+    recipe["segment"]["long_side"] = 64;
+    recipe["segment"]["patch"] = 64;
+    folder_.write("recipe.json", recipe.dump());
+    const Ran prepared = run_program({"prepare", at("images"), "--masks", at("masks"), "--recipe", at("recipe.json"), "-o",
+                                      at("cache")});
+    ASSERT_EQ(prepared.code, 0) << prepared.err;
+    const Ran ran = run_program({"train-segmenter", at("cache"), "-o", at("run"), "--epochs", "8", "--depth", "2",
+                                 "--base-width", "8", "--rate", "5e-3", "--batch", "4", "--threads", "1"});
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    EXPECT_NE(ran.err.find("8 pictures to train on, 2 to judge by"), std::string::npos) << ran.err;
+    expect_epochs(text_of(at("run/train.jsonl")), 8);
+    const Ran applied = run_program({"apply", "segment", at("images/0.png"), at("mask.png"), "--segmenter",
+                                     at("run/unet.safetensors"), "--device", "cpu"});
+    ASSERT_EQ(applied.code, 0) << applied.err;
+    const cv::Mat found = cv::imread(at("mask.png"), cv::IMREAD_GRAYSCALE);
+    const cv::Mat drawn = cv::imread(at("masks/0.png"), cv::IMREAD_GRAYSCALE);
+    const double both = cv::countNonZero(found & drawn);
+    EXPECT_GT(2 * both / (cv::countNonZero(found) + cv::countNonZero(drawn)), 0.9);
+}
+
+}  // namespace
+}  // namespace boneage::testing
