@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
 # Proves the GPU back end on a machine with an NVIDIA GPU, in under ten minutes.
 #
-#   tools/gpu_check.sh bundle [FOLDER]    builds, and gathers programs, libraries and samples (default build/gpu_bundle)
+#   tools/gpu_check.sh bundle [FOLDER]    builds, and gathers programs, libraries and samples (default build/gpu_bundle),
+#                                         also as FOLDER.tar.xz
 #   FOLDER/gpu_check.sh run [OUT]         there: tests, compute-sanitizer, ages against the CPU's, benchmarks
 #   tools/gpu_check.sh                    both, on a machine that has toolkit and GPU
 #
-# The run ends in a table and writes OUT/gpu_check.json; its exit status is 0 only when everything passed.
-# It needs cuDNN 9 (beside the toolkit, in CUDNN_PATH, or as Python's nvidia-cudnn wheel) and, for the sanitizer, the toolkit.
+# The run ends in a table and writes OUT/gpu_check.json, to be kept in bench/baselines/; its exit status is 0 only when
+# everything passed. It needs cuDNN 9 (beside the toolkit, in CUDNN_PATH, or as Python's nvidia-cudnn wheel) and, for the
+# sanitizer, the toolkit; where Python has PyTorch 2, the networks are also timed in turns with it. No step may take
+# longer than its share, so that a step that hangs costs only itself; what has no time left is a failure.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
-programs=(boneage tests/kernels/test_image_gpu tests/engine/test_pipeline_gpu)
-benchmarks=(bench/bench_gpu_kernels)
+tests=(tests/kernels/test_image_gpu tests/engine/test_layers_gpu tests/engine/test_pipeline_gpu)
+benchmarks=(bench/bench_gpu_kernels bench/bench_gpu_net)
+seconds_in_all=600
 
 bundle() {
     cd "$here/.."
@@ -20,20 +24,22 @@ bundle() {
     prepare_cuda
     mapfile -t options < <(build_options)
     cmake --preset release -DBONEAGE_CUDA=ON -DBONEAGE_BENCH=ON "${options[@]}" >/dev/null
-    cmake --build --preset release --target "${programs[@]##*/}" "${benchmarks[@]##*/}"
+    local programs=(boneage "${tests[@]}" "${benchmarks[@]}") program
+    cmake --build --preset release --target "${programs[@]##*/}"
     rm -rf "$1"
-    mkdir -p "$1/bin" "$1/lib"
-    local program
-    for program in "${programs[@]}" "${benchmarks[@]}"; do
+    mkdir -p "$1/bin" "$1/lib" "$1/peers"
+    for program in "${programs[@]}"; do
         cp "build/release/$program" "$1/bin/"
         # What the other machine may lack; the C and C++ run-time libraries come with it.
         ldd "build/release/$program" | awk '/=> \// && !/\/(libc|libm|libdl|libpthread|librt|libstdc\+\+|libgcc_s|ld-linux[^ ]*)\.so/ {print $3}'
     done | sort -u | xargs -r cp -L -t "$1/lib"
     cp -r tests/data/radiographs "$1/radiographs"
+    cp bench/peers/torch_gpu.py tools/reference/networks.py "$1/peers/"
     cp tools/gpu_check.sh "$1/"
     git rev-parse HEAD >"$1/commit"
     strip "$1"/bin/* "$1"/lib/*
-    echo "The bundle is $1 ($(du -sh "$1" | cut -f1))"
+    tar -C "$(dirname "$1")" -c "$(basename "$1")" | xz -T0 -3 >"$1.tar.xz"
+    echo "The bundle is $1 ($(du -sh "$1" | cut -f1)) and $1.tar.xz ($(du -h "$1.tar.xz" | cut -f1))"
 }
 
 cudnn_folder() {
@@ -42,81 +48,144 @@ cudnn_folder() {
         "$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0] + "/lib")' 2>/dev/null || true)"; do
         [ -e "$folder/libcudnn.so.9" ] && echo "$folder" && return
     done
-    echo "cuDNN 9 was not found; set CUDNN_PATH" >&2
+    echo "cuDNN 9 was not found; set CUDNN_PATH to the folder that holds its lib/libcudnn.so.9" >&2
     return 1
 }
 
-rows=()
-failures=0
-# check NAME COMMAND...: runs it, keeps its output, and notes how it went.
+# The GPU's name, driver, memory, and the clocks it ran at: they are half of what a figure means.
+device() {
+    command -v nvidia-smi >/dev/null || {
+        echo "There is no NVIDIA driver here (nvidia-smi was not found): run this on a machine with a GPU" >&2
+        return 1
+    }
+    nvidia-smi --query-gpu=name,driver_version,memory.total,clocks.sm,clocks.mem,clocks.max.sm,power.limit,temperature.gpu \
+        --format=csv || {
+        echo "nvidia-smi finds no GPU here: run this on a machine with one" >&2
+        return 1
+    }
+}
+
+# check SECONDS NAME COMMAND...: runs it, keeps its output, and writes "NAME|verdict|seconds" beside it.
 check() {
-    local name=$1 start=$SECONDS verdict=passed
-    shift
-    "$@" >"$out/$name.log" 2>&1 || { verdict=FAILED; failures=$((failures + 1)); tail -n 15 "$out/$name.log"; }
-    rows+=("$name|$verdict|$((SECONDS - start))")
+    local most=$1 name=$2 start=$SECONDS verdict=passed left=$((seconds_in_all - SECONDS)) status=0
+    shift 2
+    [ "$most" -le "$left" ] || most=$left
+    if [ "$most" -lt 5 ]; then
+        verdict="FAILED (no time left)"
+    else
+        timeout -k 5 "$most" "$@" >"$out/$name.log" 2>&1 || status=$?
+        case $status in
+            0) ;;
+            124 | 137) verdict="FAILED (longer than $most s)" ;;
+            *) verdict=FAILED ;;
+        esac
+        # Nothing may be skipped: neither a test nor a benchmark.
+        if [ $status -eq 0 ] && grep -qE '\[  SKIPPED \]|ERROR OCCURRED' "$out/$name.log"; then
+            verdict="FAILED (something was skipped)"
+        fi
+        [ "$verdict" = passed ] || tail -n 15 "$out/$name.log"
+    fi
+    echo "$name|$verdict|$((SECONDS - start))" >"$out/$name.result"
     echo "$name: $verdict"
 }
 
-# A test program in which nothing may be skipped.
-tests() {
-    "$@" && ! grep -q '\[  SKIPPED \]' "$out/$(basename "$1").log"
-}
-
-# Ages of the samples on the GPU, in float32 and bfloat16, against the CPU's.
+# Ages of the samples on the GPU, in every precision, against the CPU's.
 compare_ages() {
     local models=$out/models
     mkdir -p "$models"
     "$here/bin/boneage" init resnet34 --seed 1 -o "$models/resnet34.safetensors"
     "$here/bin/boneage" init unet --start brightness -o "$models/unet.safetensors"
     local run
-    for run in cpu:f32 cuda:f32 cuda:bf16; do
+    for run in cpu:f32 cuda:f32 cuda:bf16 cuda:f16; do
         "$here/bin/boneage" score "$here/radiographs" --weights "$models/resnet34.safetensors" \
             --segmenter "$models/unet.safetensors" --device "${run%:*}" --precision "${run#*:}" -o "$out/${run/:/-}.csv"
     done
     python3 - "$out" <<'PYTHON'
 import csv, sys
+limits = {"cuda-f32": 0.01, "cuda-bf16": 0.25, "cuda-f16": 0.25}
 ages = {run: {row["source"]: row for row in csv.DictReader(open(f"{sys.argv[1]}/{run}.csv"))}
-        for run in ("cpu-f32", "cuda-f32", "cuda-bf16")}
-worst = {}
-for run, most in (("cuda-f32", 0.01), ("cuda-bf16", 0.25)):
+        for run in ("cpu-f32", *limits)}
+for run, most in limits.items():
     assert ages[run].keys() == ages["cpu-f32"].keys() and ages[run], "other rows"
+    worst = None
     for source, row in ages[run].items():
         want = ages["cpu-f32"][source]
         assert (row["status"], row["reason"]) == (want["status"], want["reason"]), (run, source, row, want)
         if row["bone_age_months"]:
-            distance = abs(float(row["bone_age_months"]) - float(want["bone_age_months"]))
-            worst[run] = max(worst.get(run, 0.0), distance)
-    print(run, "differs from the CPU by at most", worst[run], "months")
-    assert worst[run] <= most, f"more than {most} months"
+            worst = max(worst or 0.0, abs(float(row["bone_age_months"]) - float(want["bone_age_months"])))
+    assert worst is not None, "no image had an age"
+    print(run, "differs from the CPU by at most", worst, "months")
+    assert worst <= most, f"more than {most} months"
 PYTHON
 }
 
 run() {
     out=$(mkdir -p "$1" && cd "$1" && pwd)
+    SECONDS=0
+    device | tee "$out/device.csv"
     LD_LIBRARY_PATH=$here/lib:$(cudnn_folder):${LD_LIBRARY_PATH:-}
-    export LD_LIBRARY_PATH BONEAGE_CACHE=$out/cache
-    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv | tee "$out/device.csv"
-    check test_image_gpu tests "$here/bin/test_image_gpu"
-    check test_pipeline_gpu tests "$here/bin/test_pipeline_gpu"
-    check ages compare_ages
-    local sanitizer
+    export LD_LIBRARY_PATH BONEAGE_CACHE=$out/cache here out
+    export -f compare_ages
+    export BONEAGE_TEST_DATA=$here
+    rm -f "$out"/*.result
+    # What is not timed runs side by side: most of it waits for a processor that compiles plans.
+    local sanitizer tool name
     sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
-    local tool
+    check 60 test_image_gpu "$here/bin/test_image_gpu" &
+    check 240 test_layers_gpu "$here/bin/test_layers_gpu" &
+    check 120 test_pipeline_gpu "$here/bin/test_pipeline_gpu" &
+    check 180 ages bash -ec compare_ages &
     for tool in memcheck racecheck initcheck; do
-        check "$tool" "$sanitizer" --tool "$tool" --error-exitcode 1 "$here/bin/test_image_gpu"
+        check 240 "$tool" "$sanitizer" --tool "$tool" --error-exitcode 1 "$here/bin/test_image_gpu" &
     done
-    check bench_gpu_kernels "$here/bin/bench_gpu_kernels" --benchmark_out="$out/bench_gpu_kernels.json" --benchmark_out_format=json
-    echo
-    printf '%-20s %-8s %5s s\n' $(printf '%s\n' "${rows[@]}" | tr '|' ' ')
+    wait
+    # What is timed has the machine to itself.
+    check 90 bench_gpu_kernels "$here/bin/bench_gpu_kernels" --benchmark_min_time=0.1 \
+        --benchmark_out="$out/bench_gpu_kernels.json" --benchmark_out_format=json
+    check 180 bench_gpu_net "$here/bin/bench_gpu_net" --benchmark_min_time=0.1 \
+        --benchmark_out="$out/bench_gpu_net.json" --benchmark_out_format=json
+    device >"$out/device_after.csv"
+    local names=(test_image_gpu test_layers_gpu test_pipeline_gpu ages memcheck racecheck initcheck bench_gpu_kernels bench_gpu_net)
+    if python3 -c 'import torch, sys; sys.exit(int(torch.__version__.split(".")[0]) < 2 or not torch.cuda.is_available())' 2>/dev/null; then
+        check 180 torch_gpu python3 "$here/peers/torch_gpu.py" "$here/bin/bench_gpu_net" --json "$out/torch_gpu.json"
+        names+=(torch_gpu)
+        cat "$out/torch_gpu.log"
+    else
+        echo "PyTorch 2 with a GPU is not installed here: no comparison with it"
+    fi
+    local rows=() failures=0
+    for name in "${names[@]}"; do
+        rows+=("$(cat "$out/$name.result")")
+        [[ ${rows[-1]} == *"|passed|"* ]] || failures=$((failures + 1))
+    done
     python3 - "$out" "$(cat "$here/commit")" "${rows[@]}" <<'PYTHON'
 import json, os, sys
 out, commit, *rows = sys.argv[1:]
-report = {"commit": commit, "device": open(f"{out}/device.csv").read().splitlines()[-1],
-          "checks": [dict(zip(("name", "verdict", "seconds"), row.split("|"))) for row in rows]}
-benchmarks = f"{out}/bench_gpu_kernels.json"
-if os.path.exists(benchmarks):
-    report["bench_gpu_kernels"] = json.load(open(benchmarks))
+checks = [dict(zip(("name", "verdict", "seconds"), row.split("|"))) for row in rows]
+def device(name):
+    head, *lines = open(f"{out}/{name}.csv").read().splitlines()
+    return dict(zip((cell.strip() for cell in head.split(",")), (cell.strip() for cell in lines[0].split(","))))
+report = {"commit": commit, "device": device("device"), "device_after_benchmarks": device("device_after"), "checks": checks}
+for name in ("bench_gpu_kernels", "bench_gpu_net", "torch_gpu"):
+    try:
+        report[name] = json.load(open(f"{out}/{name}.json"))
+    except (OSError, ValueError):
+        pass  # its check says that it failed, or that it did not run
 json.dump(report, open(f"{out}/gpu_check.json", "w"), indent=1)
+print(f"\n{'check':20} {'seconds':>7}  verdict")
+for check in checks:
+    print(f"{check['name']:20} {check['seconds']:>7}  {check['verdict']}")
+def benchmarks(name):
+    return [row for row in report.get(name, {}).get("benchmarks", []) if not row.get("error_occurred")]
+if benchmarks("bench_gpu_kernels"):
+    print(f"\n{'kernel':36} {'us':>9} {'GB/s':>7} {'share of copy':>14}")
+for row in benchmarks("bench_gpu_kernels"):
+    print(f"{row['name'].split('/')[0]:36} {row['median_us']:9.1f} {row['GB_per_s']:7.0f} {row['share_of_copy']:14.2f}")
+if benchmarks("bench_gpu_net"):
+    print(f"\n{'network':42} {'us':>9} {'p10':>9} {'p90':>9} {'images/s':>9}")
+for row in benchmarks("bench_gpu_net"):
+    print(f"{row['name'].replace('/manual_time', ''):42} {row['median_us']:9.1f} {row['p10_us']:9.1f} {row['p90_us']:9.1f} {row['images_per_s']:9.0f}")
+print(f"\nAll of it is in {out}/gpu_check.json")
 PYTHON
     [ "$failures" -eq 0 ]
 }
@@ -125,5 +194,5 @@ case ${1:-both} in
     bundle) bundle "$(realpath -m "${2:-$here/../build/gpu_bundle}")" ;;
     run) run "${2:-gpu_check_results}" ;;
     both) bundle "$(realpath -m "$here/../build/gpu_bundle")" && "$here/../build/gpu_bundle/gpu_check.sh" run "$here/../build/gpu_check" ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

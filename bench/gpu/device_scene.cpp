@@ -52,31 +52,44 @@ double TimedDevice::copy_bytes_per_second() {
     return *copy_bytes_per_second_;
 }
 
+TimedDevice* timed_device(benchmark::State& state) {
+    if (const std::string why = missing_device(); !why.empty()) {
+        state.SkipWithError(why.c_str());
+        return nullptr;
+    }
+    static TimedDevice device;
+    return &device;
+}
+
+double time_graph(benchmark::State& state, TimedDevice& device, const CapturedGraph& graph) {
+    std::vector<double> times;
+    for (auto _ : state) {
+        times.push_back(device.milliseconds(graph));
+        state.SetIterationTime(times.back() / 1000);
+    }
+    state.counters["median_us"] = 1000 * quantile(times, 0.5);
+    state.counters["p10_us"] = 1000 * quantile(times, 0.1);
+    state.counters["p90_us"] = 1000 * quantile(times, 0.9);
+    return quantile(times, 0.5);
+}
+
 void on_device(const std::string& name, const std::function<DeviceWork(Stream&)>& make) {
-    benchmark::RegisterBenchmark(
-        name.c_str(),
-        [make](benchmark::State& state) {
-            if (const std::string why = missing_device(); !why.empty()) {
-                state.SkipWithError(why.c_str());
-                return;
-            }
-            static TimedDevice device;
-            const DeviceWork work = make(device.stream());
-            work.queue();  // loads the kernels, which recording would not
-            const CapturedGraph graph(device.stream(), work.queue);
-            std::vector<double> times;
-            for (auto _ : state) {
-                times.push_back(device.milliseconds(graph));
-                state.SetIterationTime(times.back() / 1000);
-            }
-            const double bytes_per_second = static_cast<double>(work.bytes) / (quantile(times, 0.5) / 1000);
-            state.counters["median_us"] = 1000 * quantile(times, 0.5);
-            state.counters["p10_us"] = 1000 * quantile(times, 0.1);
-            state.counters["p90_us"] = 1000 * quantile(times, 0.9);
-            state.counters["GB_per_s"] = bytes_per_second / 1e9;
-            state.counters["copy_GB_per_s"] = device.copy_bytes_per_second() / 1e9;
-            state.counters["share_of_copy"] = bytes_per_second / device.copy_bytes_per_second();
-        })
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [make](benchmark::State& state) {
+                                     TimedDevice* const device = timed_device(state);
+                                     if (device == nullptr) {
+                                         return;
+                                     }
+                                     const DeviceWork work = make(device->stream());
+                                     work.queue();  // loads the kernels, which recording would not
+                                     const CapturedGraph graph(device->stream(), work.queue);
+                                     const double bytes_per_second =
+                                         static_cast<double>(work.bytes) / (time_graph(state, *device, graph) / 1000);
+                                     state.counters["GB_per_s"] = bytes_per_second / 1e9;
+                                     state.counters["copy_GB_per_s"] = device->copy_bytes_per_second() / 1e9;
+                                     state.counters["share_of_copy"] =
+                                         bytes_per_second / device->copy_bytes_per_second();
+                                 })
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
 }

@@ -31,6 +31,14 @@ private:
     std::optional<double> copy_bytes_per_second_;
 };
 
+// The device of all benchmarks, made when first asked for. Null where there is none; the benchmark then ends in an
+// error that says why.
+TimedDevice* timed_device(benchmark::State& state);
+
+// Runs the graph until the benchmark has enough, and reports the median, 10th and 90th percentile; returns the median
+// in milliseconds.
+double time_graph(benchmark::State& state, TimedDevice& device, const CapturedGraph& graph);
+
 // Work to be timed: what it reads and writes at least, and a call that queues it. The call owns its memory.
 struct DeviceWork {
     int64_t bytes;

@@ -6,6 +6,7 @@
 #include "kernels/base/workers.h"
 
 #include <benchmark/benchmark.h>
+#include <cstdlib>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
@@ -16,8 +17,10 @@ namespace boneage::bench {
 inline const cv::Mat& radiograph() {
     static const cv::Mat image = [] {
         cv::Mat resized;
-        cv::resize(cv::imread(BONEAGE_TEST_DATA "/radiographs/1381.png", cv::IMREAD_GRAYSCALE), resized, {1500, 2000},
-                   0, 0, cv::INTER_AREA);
+        // A program that was carried to another machine is told there where its pictures lie.
+        const char* folder = std::getenv("BONEAGE_TEST_DATA");
+        const std::string path = std::string(folder != nullptr ? folder : BONEAGE_TEST_DATA) + "/radiographs/1381.png";
+        cv::resize(cv::imread(path, cv::IMREAD_GRAYSCALE), resized, {1500, 2000}, 0, 0, cv::INTER_AREA);
         return resized;
     }();
     return image;
