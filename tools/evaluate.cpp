@@ -100,12 +100,12 @@ void print_cautions(const eval::Evaluation& evaluation) {
     const eval::Coverage& coverage = evaluation.cases.coverage;
     const auto say = [](int64_t count, const char* what) {
         if (count > 0) {
-            std::fprintf(stderr, "%lld %s\n", static_cast<long long>(count), what);
+            std::fprintf(stderr, "%s: %lld\n", what, static_cast<long long>(count));
         }
     };
-    say(coverage.without_label, "predictions have no label here and were not used");
-    say(coverage.told_other_sex, "ages were given for the other sex than the labelled one");
-    say(coverage.told_no_sex, "ages were given without the sex");
+    say(coverage.without_label, "predictions without a label here, not used");
+    say(coverage.told_other_sex, "ages given for the other sex than the labelled one");
+    say(coverage.told_no_sex, "ages given without the sex");
     constexpr size_t kShown = 5;
     for (size_t i = 0; i < evaluation.exclusions.size() && i < kShown; ++i) {
         std::fprintf(stderr, "left out: %s\n", evaluation.exclusions[i].c_str());

@@ -29,9 +29,11 @@ tr.total th, tr.total td { font-weight: 650; background: var(--panel); }
 tr.first th, tr.first td { border-top: 2px solid #aab3bb; }
 .matrix td { text-align: center; padding: .28rem .5rem; border: 1px solid #fff; min-width: 3rem; }
 .published { background: #fbfaf6; }
+th.published { white-space: normal; min-width: 7.5rem; }
 figure { margin: 1.2rem 0; }
-.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(29rem, 100%), 1fr)); gap: 1rem 1.5rem; align-items: start; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(28rem, 100%), 1fr)); gap: 1rem 1.5rem; align-items: start; }
 .plots figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; padding: .8rem; }
+.plots figure:first-child { grid-row: span 2; }
 .plots svg { width: 100%; height: auto; display: block; }
 .case { border: 1px solid var(--line); border-radius: 6px; padding: .8rem; margin: .8rem 0; break-inside: avoid; }
 .stages { display: flex; flex-wrap: wrap; gap: .5rem; margin-top: .5rem; }

@@ -49,14 +49,14 @@ std::string coverage_section(const Evaluation& evaluation) {
     html += "</tbody>\n</table></div>\n<p class=\"soft\">";
     const auto say = [&html](int64_t count, const char* what) {
         if (count > 0) {
-            html += std::to_string(count) + " " + what + ". ";
+            html += std::string(what) + ": " + std::to_string(count) + ". ";
         }
     };
-    say(coverage.without_label, "predictions have no label here and were not used");
-    say(coverage.label_exclusions, "label rows cannot be used");
-    say(coverage.prediction_exclusions, "prediction rows repeat earlier ones");
-    say(coverage.told_other_sex, "ages were given for the other sex than the labelled one");
-    say(coverage.told_no_sex, "ages were given without the sex");
+    say(coverage.without_label, "Predictions without a label here, not used");
+    say(coverage.label_exclusions, "Label rows that cannot be used");
+    say(coverage.prediction_exclusions, "Prediction rows that repeat earlier ones");
+    say(coverage.told_other_sex, "Ages given for the other sex than the labelled one");
+    say(coverage.told_no_sex, "Ages given without the sex");
     return html + "</p>\n";
 }
 
@@ -117,7 +117,7 @@ std::string categories_section(const Evaluation& evaluation) {
             const double share = total > 0 ? static_cast<double>(count) / static_cast<double>(total) : 0.0;
             char style[160];
             std::snprintf(style, sizeof style, "<td style=\"background:rgba(0,114,178,%.3f);color:%s\">%s</td>",
-                          0.85 * share, share > 0.55 ? "#fff" : "#1b1f23",
+                          0.85 * share, share > 0.8 ? "#fff" : "#1b1f23",
                           count > 0 ? std::to_string(count).c_str() : "");
             html += style;
         }
@@ -134,7 +134,7 @@ std::string comparison_section(const Evaluation& evaluation) {
         html += head(escaped(comparison.name));
     }
     for (size_t i = 0; i < figures.size(); ++i) {
-        html += head(escaped(figures[i].who) + "<br><span class=\"soft\">published, other<br>test set [" +
+        html += head(escaped(figures[i].who) + "<br><span class=\"soft\">published, other test set [" +
                          std::to_string(i + 1) + "]</span>",
                      "published");
     }

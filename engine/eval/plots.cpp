@@ -41,6 +41,8 @@ struct Points {
 };
 Points points(const Evaluation& evaluation, auto&& x, auto&& y) {
     Points made;
+    // Many points would cover each other.
+    const char* size = evaluation.cases.rows.size() < 300 ? "0.6" : "0.35";
     int index = 0;
     for (const SexStyle& style : kSexes) {
         if (!has(evaluation, style.sex)) {
@@ -55,7 +57,7 @@ Points points(const Evaluation& evaluation, auto&& x, auto&& y) {
         }
         made.data += "EOD\n";
         made.clauses +=
-            text(", %s with points pt 7 ps 0.3 lc rgb '%s' title '%s'", block.c_str(), style.colour, style.name);
+            text(", %s with points pt 7 ps %s lc rgb '%s' title '%s'", block.c_str(), size, style.colour, style.name);
     }
     return made;
 }
@@ -83,7 +85,7 @@ Drawing scatter(const Evaluation& evaluation) {
         "plot x with lines lc rgb '#333333' lw 1 title 'equal', x+12 with lines lc rgb '#999999' dt 2 title "
         "'12 months off', x-12 with lines lc rgb '#999999' dt 2 notitle" +
         made.clauses + "\n";
-    return {"scatter", commands, 620, 580};
+    return {"scatter", commands, 560, 580};
 }
 
 Drawing bland_altman(const Evaluation& evaluation) {
@@ -95,12 +97,12 @@ Drawing bland_altman(const Evaluation& evaluation) {
     std::string commands = made.data + kCommon;
     commands += text(
         "set xlabel 'mean of predicted and labelled age, months'\nset ylabel 'predicted - labelled, months'\n"
-        "set xtics 24\nset key outside top center horizontal\n"
+        "set xtics 24\nset key outside top left horizontal maxrows 2\n"
         "plot %.6f with lines lc rgb '#333333' lw 1.5 title 'bias %.1f', %.6f with lines lc rgb '#999999' dt 2 title "
         "'limits of agreement %.1f and %.1f', %.6f with lines lc rgb '#999999' dt 2 notitle",
         all.bias_months, all.bias_months, all.bias_months + spread, all.bias_months - spread, all.bias_months + spread,
         all.bias_months - spread);
-    return {"agreement", commands + made.clauses + "\n", 760, 460};
+    return {"agreement", commands + made.clauses + "\n", 560, 340};
 }
 
 // Mean absolute error of every band, girls and boys side by side, with the intervals as bars.
@@ -134,10 +136,11 @@ Drawing error_by_age(const Evaluation& evaluation) {
         commands += text("%s'%s' %zu", band > 0 ? ", " : "", bands.name(band).c_str(), band);
     }
     commands += text(
-        ")\nset xrange [-0.6:%.1f]\nset yrange [0:*]\nset xlabel 'labelled age, months'\n"
+        ") rotate by 35 right\nset key outside top left horizontal\nset xrange [-0.6:%.1f]\nset yrange [0:*]\nset "
+        "xlabel 'labelled age, months'\n"
         "set ylabel 'mean absolute error, months'\nplot %.6f with lines lc rgb '#333333' dt 2 title 'all: %.1f', ",
         static_cast<double>(bands.count()) - 0.4, evaluation.overall().mae_months, evaluation.overall().mae_months);
-    return {"byage", commands + clauses + "\n", 760, 420};
+    return {"byage", commands + clauses + "\n", 560, 330};
 }
 
 // One curve over the epochs; no commands when the log has no such numbers.
@@ -157,9 +160,9 @@ Drawing curve(const TrainingLog& log, std::string name, std::optional<double> Ep
     std::string commands = "$curve << EOD\n" + data + "EOD\n" + kCommon + "unset key\nset xlabel 'epoch'\n";
     commands += text("set ylabel '%s'\n", label);
     commands += logarithmic && positive ? "set logscale y\nset format y '%.1e'\n" : "";
-    commands +=
-        "set offsets 0.5, 0.5, graph 0.05, graph 0.05\n"
-        "plot $curve with linespoints pt 7 ps 0.3 lw 1.5 lc rgb '#0072B2'\n";
+    commands += "set offsets 0.5, 0.5, graph 0.05, graph 0.05\nplot $curve with ";
+    commands += logarithmic ? "steps" : "linespoints pt 7 ps 0.3";
+    commands += " lw 1.5 lc rgb '#0072B2'\n";
     return {std::move(name), commands, 500, 340};
 }
 

@@ -53,7 +53,8 @@ Thumbnail thumbnail_of(const std::filesystem::path& file, int64_t max_side) {
 Thumbnails stage_thumbnails(const std::filesystem::path& stages, const std::string& id, int64_t max_side) {
     Thumbnails thumbnails;
     // An id from a table must not lead out of the folder.
-    const std::filesystem::path folder = stages / std::filesystem::path(id).filename();
+    const std::filesystem::path name = std::filesystem::path(id).filename();
+    const std::filesystem::path folder = stages / (name == ".." ? "" : name);
     std::vector<std::filesystem::path> files;
     std::error_code error;
     for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;

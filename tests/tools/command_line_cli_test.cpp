@@ -7,8 +7,8 @@
 namespace boneage::testing {
 namespace {
 
-const std::vector<std::vector<std::string>> kCommands{{"apply"},        {"init"},    {"init", "resnet34"},
-                                                      {"init", "unet"}, {"inspect"}, {"score"}};
+const std::vector<std::vector<std::string>> kCommands{{"apply"},        {"evaluate"}, {"init"}, {"init", "resnet34"},
+                                                      {"init", "unet"}, {"inspect"},  {"score"}};
 
 std::vector<std::string> with(std::vector<std::string> command, const std::string& argument) {
     command.push_back(argument);
