@@ -28,16 +28,17 @@ struct Options {
 std::string card_text(const Options& options, const train::AgeCourse& course, const train::AgeCache& cache,
                       const train::EpochRecord& record) {
     char text[512];
-    std::snprintf(text, sizeof(text),
-                  "Trained by `boneage train` for %lld epochs on %lld pictures (%s). Validation MAE %.2f months over %lld "
-                  "pictures, from which the epoch was chosen. Research use only; not a medical device.",
-                  static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()),
-                  cache.source().c_str(), record.val_mae_months.value_or(0.0),
-                  static_cast<long long>(course.validation_samples()));
+    std::snprintf(
+        text, sizeof(text),
+        "Trained by `boneage train` for %lld epochs on %lld pictures (%s). Validation MAE %.2f months over %lld "
+        "pictures, from which the epoch was chosen. Research use only; not a medical device.",
+        static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()), cache.source().c_str(),
+        record.val_mae_months.value_or(0.0), static_cast<long long>(course.validation_samples()));
     return options.shared.card.empty() ? text : options.shared.card + "\n" + text;
 }
 
 ExitCode train_ages(const Options& options) {
+    const std::atomic<bool>& stop = interrupted();
     const train::AgeCache cache((std::filesystem::path(options.shared.cache) / train::kAgeCacheName).string());
     const int threads = threads_of(options.shared);
     train::AgeCourseOptions course_options = options.course;
@@ -77,7 +78,7 @@ ExitCode train_ages(const Options& options) {
     progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
                  std::to_string(course.validation_samples()) + " to judge by, " + std::to_string(lowering.width) + "x" +
                  std::to_string(lowering.height) + " pixels");
-    return tell_end(trainer.run(interrupted()), trainer, progress, course, model);
+    return tell_end(trainer.run(stop), trainer, progress, course, model);
 }
 
 }  // namespace
@@ -88,15 +89,17 @@ void add_train(CLI::App& program, Work& work) {
         program, kTraining, "train",
         "Train a ResNet34 to estimate ages.\n\n"
         "Reads the cache that `boneage prepare` made, trains on its pictures of split train and judges every epoch by\n"
-        "those of split val. The folder of the run gets resnet34.safetensors (the best epoch so far), train.jsonl (one\n"
+        "those of split val. The folder of the run gets resnet34.safetensors (the best epoch so far), train.jsonl "
+        "(one\n"
         "line an epoch) and checkpoint.safetensors, from which --resume continues to the same bits after Ctrl-C, a\n"
         "crash or a power cut; the running epoch is lost at most.",
         "boneage train cache/ -o run/ --epochs 60 --precision bf16\n"
         "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
         "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
     add_train_options(*command, options->shared, 16);
-    command->add_flag("--sex-input,!--no-sex-input", options->course.network.sex_input,
-                      "Whether the network is told the child's sex (default: it is)")
+    command
+        ->add_flag("--sex-input,!--no-sex-input", options->course.network.sex_input,
+                   "Whether the network is told the child's sex (default: it is)")
         ->group("Network");
     options->course.network.sex_input = true;
     command->add_option("--hidden", options->course.network.hidden, "Width of a hidden layer before the answer")
@@ -104,14 +107,16 @@ void add_train(CLI::App& program, Work& work) {
         ->check(CLI::Range(0, 4096))
         ->capture_default_str()
         ->group("Network");
-    command->add_option("--unknown-sex", options->course.unknown_sex,
-                        "Share of the samples whose sex is withheld, so that it learns to do without")
+    command
+        ->add_option("--unknown-sex", options->course.unknown_sex,
+                     "Share of the samples whose sex is withheld, so that it learns to do without")
         ->type_name("SHARE")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str()
         ->group("Network");
-    command->add_option("--balance", options->balance,
-                        "Drawing by age category: 1 draws all categories equally often, 0 as they come")
+    command
+        ->add_option("--balance", options->balance,
+                     "Drawing by age category: 1 draws all categories equally often, 0 as they come")
         ->type_name("POWER")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str()

@@ -99,7 +99,9 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
                        .erase_smallest_area = 0.02F,
                        .erase_largest_area = 0.15F,
                        .erase_stretch = 1};
-    command.add_option("cache", options.cache, "The folder that `boneage prepare` made")->type_name("CACHE")->required();
+    command.add_option("cache", options.cache, "The folder that `boneage prepare` made")
+        ->type_name("CACHE")
+        ->required();
     command.add_option("-o,--out", options.out, "The folder of this run, made where it does not exist")
         ->type_name("RUN")
         ->required();

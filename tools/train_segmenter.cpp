@@ -25,16 +25,17 @@ struct Options {
 std::string card_text(const Options& options, const train::MaskCourse& course, const train::MaskCache& cache,
                       const train::EpochRecord& record) {
     char text[512];
-    std::snprintf(text, sizeof(text),
-                  "Trained by `boneage train-segmenter` for %lld epochs on %lld pictures with masks (%s). Validation Dice "
-                  "%.4f over %lld pictures held out, from which the epoch was chosen.",
-                  static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()),
-                  cache.source().c_str(), record.val_dice.value_or(0.0),
-                  static_cast<long long>(course.validation_samples()));
+    std::snprintf(
+        text, sizeof(text),
+        "Trained by `boneage train-segmenter` for %lld epochs on %lld pictures with masks (%s). Validation Dice "
+        "%.4f over %lld pictures held out, from which the epoch was chosen.",
+        static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()), cache.source().c_str(),
+        record.val_dice.value_or(0.0), static_cast<long long>(course.validation_samples()));
     return options.shared.card.empty() ? text : options.shared.card + "\n" + text;
 }
 
 ExitCode train_masks(const Options& options) {
+    const std::atomic<bool>& stop = interrupted();
     const train::MaskCache cache((std::filesystem::path(options.shared.cache) / train::kMaskCacheName).string());
     const int threads = threads_of(options.shared);
     train::MaskCourseOptions course_options = options.course;
@@ -69,7 +70,7 @@ ExitCode train_masks(const Options& options) {
     progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
                  std::to_string(course.validation_samples()) + " to judge by, patches of " +
                  std::to_string(lowering.width) + " pixels");
-    return tell_end(trainer.run(interrupted()), trainer, progress, course, model);
+    return tell_end(trainer.run(stop), trainer, progress, course, model);
 }
 
 }  // namespace
@@ -79,9 +80,11 @@ void add_train_segmenter(CLI::App& program, Work& work) {
     CLI::App* command = add_command(
         program, kTraining, "train-segmenter",
         "Train a U-Net to find the hand.\n\n"
-        "Reads the cache that `boneage prepare --masks` made, trains on random patches of its pictures and judges every\n"
+        "Reads the cache that `boneage prepare --masks` made, trains on random patches of its pictures and judges "
+        "every\n"
         "epoch by the Dice coefficient on whole pictures held out. The folder of the run gets unet.safetensors (the\n"
-        "best epoch so far), train.jsonl (one line an epoch) and checkpoint.safetensors, from which --resume continues\n"
+        "best epoch so far), train.jsonl (one line an epoch) and checkpoint.safetensors, from which --resume "
+        "continues\n"
         "to the same bits after Ctrl-C, a crash or a power cut; the running epoch is lost at most.",
         "boneage train-segmenter cache/ -o run/ --epochs 40 --precision bf16\n"
         "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");

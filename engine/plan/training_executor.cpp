@@ -125,9 +125,8 @@ void TrainingExecutor::load(const ParameterSource& parameters) {
         std::ranges::copy(take(place.parameter), statistics.begin() + place.offset);
     }
     set_state(State::statistics, statistics);
-    // All norms see every batch.
-    if (!plan_.counters.empty()) {
-        batches_before_ = static_cast<int64_t>(parameters(plan_.counters.front()).at(0));
+    for (const std::string& name : plan_.counters) {
+        batches_before_.push_back(static_cast<int64_t>(parameters(name).at(0)));
     }
     if (options_.averages) {
         set_state(State::average_parameters, all);
@@ -289,10 +288,19 @@ std::vector<float> TrainingExecutor::read(std::string_view kept_value) const {
     throw UsageError("training " + plan_.net + " keeps no value called \"" + std::string(kept_value) + "\"");
 }
 
+std::vector<int64_t> TrainingExecutor::batches() const {
+    std::vector<int64_t> seen = batches_before_;
+    for (int64_t& count : seen) {
+        count += step();
+    }
+    return seen;
+}
+
 std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
     const std::vector<float> parameters = state(State::parameters);
     const std::vector<float> statistics = state(State::statistics);
-    return parameters_in(plan_, parameters, statistics, batches())(name);
+    const std::vector<int64_t> seen = batches();
+    return parameters_in(plan_, parameters, statistics, seen)(name);
 }
 
 std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
@@ -302,7 +310,7 @@ std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
         throw UsageError(plan_.net + " has no trainable parameter called \"" + std::string(name) + "\"");
     }
     const std::vector<float> gradients = download(gradients_.data(), gradients_.floats);
-    return parameters_in(plan_, gradients, {}, 0)(name);
+    return parameters_in(plan_, gradients, {}, {})(name);
 }
 
 std::vector<float> TrainingExecutor::state(State state) const {

@@ -67,8 +67,8 @@ public:
     [[nodiscard]] std::vector<float> parameter(std::string_view name) const;
     // Likewise, of the last run().
     [[nodiscard]] std::vector<float> gradient(std::string_view name) const;
-    // Batches that the network was trained on, before this executor too.
-    [[nodiscard]] int64_t batches() const { return batches_before_ + step(); }
+    // Batches that each of the plan's counters has seen, before this executor too.
+    [[nodiscard]] std::vector<int64_t> batches() const;
 
     // The states there are, in the order of State.
     [[nodiscard]] std::span<const State> states() const { return names_; }
@@ -126,7 +126,7 @@ private:
     std::vector<std::unique_ptr<Runnable>> average_steps_;
     std::unique_ptr<Runnable> train_step_;
     std::map<ValueId, std::vector<float>> staging_;  // inputs, where the host cannot reach the arena
-    int64_t batches_before_ = 0;
+    std::vector<int64_t> batches_before_;            // of each of the plan's counters
 };
 
 }  // namespace boneage::plan

@@ -62,7 +62,7 @@ void from_place(const ParameterPlace& place, const float* from, float* to) {
 }
 
 ParameterSource parameters_in(const TrainingPlan& plan, std::span<const float> parameters,
-                              std::span<const float> statistics, int64_t batches) {
+                              std::span<const float> statistics, std::span<const int64_t> batches) {
     return [&plan, parameters, statistics, batches](std::string_view name) -> std::vector<float> {
         if (const ParameterPlace* place = find_place(plan.parameters, name)) {
             std::vector<float> values(static_cast<size_t>(place->parameter.size()));
@@ -70,14 +70,15 @@ ParameterSource parameters_in(const TrainingPlan& plan, std::span<const float> p
             return values;
         }
         if (const StatisticPlace* place = find_place(plan.statistics, name)) {
-            const auto values = statistics.subspan(static_cast<size_t>(place->offset),
-                                                   static_cast<size_t>(place->parameter.size()));
+            const auto values =
+                statistics.subspan(static_cast<size_t>(place->offset), static_cast<size_t>(place->parameter.size()));
             return {values.begin(), values.end()};
         }
-        if (std::ranges::find(plan.counters, name) == plan.counters.end()) {
+        const auto counter = std::ranges::find(plan.counters, name);
+        if (counter == plan.counters.end()) {
             throw UsageError(plan.net + " has no parameter called \"" + std::string(name) + "\"");
         }
-        return {static_cast<float>(batches)};
+        return {static_cast<float>(batches[static_cast<size_t>(counter - plan.counters.begin())])};
     };
 }
 

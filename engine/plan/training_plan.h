@@ -90,8 +90,9 @@ void to_place(const ParameterPlace& place, const float* from, float* to);
 void from_place(const ParameterPlace& place, const float* from, float* to);
 
 // The network that flat buffers of parameters and statistics hold, by name and in PyTorch's layout, after so many
-// batches. Refers to all arguments. Throws UsageError for a name that the network has not.
+// batches, one number for each of plan.counters. Refers to all arguments. Throws UsageError for a name that the network
+// has not.
 ParameterSource parameters_in(const TrainingPlan& plan, std::span<const float> parameters,
-                              std::span<const float> statistics, int64_t batches);
+                              std::span<const float> statistics, std::span<const int64_t> batches);
 
 }  // namespace boneage::plan

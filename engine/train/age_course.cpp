@@ -76,8 +76,8 @@ void AgeCourse::fill(std::span<const int64_t> samples, uint64_t first_draw, plan
     const AugmentDraws draws{options_.seed, first_draw};
     const pipeline::Recipe::Input& input = cache_.recipe().input;
     augment(workers_, cache_.pictures(), {indices.data(), n}, {&draws, 1},
-            {executor.input("image").data(), n, input.height, input.width, options_.network.channels},
-            options_.augment, pipeline::normalise_params(input), scratch_.bytes(augment_scratch_bytes(n)));
+            {executor.input("image").data(), n, input.height, input.width, options_.network.channels}, options_.augment,
+            pipeline::normalise_params(input), scratch_.bytes(augment_scratch_bytes(n)));
 
     const pipeline::Recipe::Age& scale = cache_.recipe().age;
     const std::span<float> targets = executor.input("targets");

@@ -14,7 +14,7 @@ namespace boneage::train {
 
 // How good a network is on the samples held back.
 struct Judgement {
-    double metric = 0;                    // what improves or does not
+    double metric = 0;                   // what improves or does not
     std::map<std::string, double> more;  // further figures, for the log
 };
 

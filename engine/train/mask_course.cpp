@@ -36,7 +36,8 @@ MaskCourse::MaskCourse(const MaskCache& cache, const MaskCourseOptions& options,
         (held_out ? validation_ : training_).push_back(order[i]);
     }
     if (validation_.empty() || training_.empty()) {
-        throw UsageError("of " + std::to_string(cache.count()) + " pictures with masks none can be held out to judge by");
+        throw UsageError("of " + std::to_string(cache.count()) +
+                         " pictures with masks none can be held out to judge by");
     }
     for (int64_t i = 0; i < cache.count(); ++i) {
         pictures_.push_back(cache.picture(i));

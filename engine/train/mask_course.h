@@ -12,8 +12,8 @@ struct MaskCourseOptions {
     net::UnetSpec network;
     uint64_t seed = 1;
     AugmentParams augment;
-    int64_t repeats = 8;    // patches of every picture in an epoch
-    int64_t hold_out = 5;   // every so-manieth picture, by the order of ids, is judged by and never trained on
+    int64_t repeats = 8;   // patches of every picture in an epoch
+    int64_t hold_out = 5;  // every so-manieth picture, by the order of ids, is judged by and never trained on
     plan::Precision judged_precision = plan::Precision::f32;
 };
 

@@ -36,15 +36,16 @@ Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const Trainer
     if (options_.resume && exists) {
         restore();
     } else if (exists) {
-        throw UsageError(options_.folder + " holds a training already; --resume continues it, or choose another folder");
+        throw UsageError(options_.folder +
+                         " holds a training already; --resume continues it, or choose another folder");
     }
     log_.emplace((std::filesystem::path(options.folder) / "train.jsonl").string(), epoch_);
 }
 
 std::string Trainer::fingerprint() const {
     return course_.fingerprint() + "; " + executor_.plan().net + " batch " +
-           std::to_string(executor_.plan().options.batch) + ", " +
-           std::to_string(executor_.plan().parameter_floats) + " floats";
+           std::to_string(executor_.plan().options.batch) + ", " + std::to_string(executor_.plan().parameter_floats) +
+           " floats";
 }
 
 void Trainer::restore() {
@@ -55,8 +56,9 @@ void Trainer::restore() {
     const Fields fields(newest.checkpoint.state(), newest.checkpoint.path());
     const Json& made_by = fields.field("training");
     if (!made_by.is_string() || made_by.get<std::string>() != fingerprint()) {
-        fields.fail("it belongs to another training (other data, network, batch or settings); resume with what it was "
-                    "begun with, or choose another folder");
+        fields.fail(
+            "it belongs to another training (other data, network, batch or settings); resume with what it was "
+            "begun with, or choose another folder");
     }
     std::vector<std::vector<float>> states;
     std::vector<NamedValues<float>> tensors;
@@ -154,8 +156,9 @@ TrainEnd Trainer::run(const std::atomic<bool>& stop) {
             return TrainEnd::interrupted;
         }
         Weights weights = judged_weights();
+        const std::vector<int64_t> batches = executor_.batches();
         const plan::ParameterSource parameters =
-            plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, executor_.batches());
+            plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, batches);
         const Judgement judgement = course_.judge(parameters);
         const EpochOutcome outcome = schedule_.epoch_ended(judgement.metric);
         ++epoch_;

@@ -14,14 +14,14 @@ namespace boneage::train {
 
 struct TrainerOptions {
     int64_t epochs = 100;
-    AdamParams adam;         // its learning rate is the schedule's
+    AdamParams adam;  // its learning rate is the schedule's
     ScheduleParams schedule;
     // Share of the past in the moving average of all weights, which is then what is judged and kept; 0 for none, and
     // must be where the executor has no averages. In step t it is at most (1 + t) / (10 + t), so that the first steps
     // are soon forgotten.
     double average_decay = 0;
-    std::string folder;            // where checkpoint.safetensors and train.jsonl go
-    bool resume = false;           // from the folder's checkpoint
+    std::string folder;   // where checkpoint.safetensors and train.jsonl go
+    bool resume = false;  // from the folder's checkpoint
 };
 
 // What people want to see while it runs.

@@ -228,8 +228,14 @@ std::unique_ptr<Runnable> NaiveTrainingBackend::make(const plan::TrainingStep& s
     return std::make_unique<Poisoned>(std::move(made), memory, made_++);
 }
 
-std::unique_ptr<Runnable> NaiveTrainingBackend::make(const plan::AdamBuffers& adam) {
-    return plan::make_adam<Host>(workers_, adam);
+std::unique_ptr<Runnable> NaiveTrainingBackend::make(const plan::AdamBuffers& at) {
+    return plan::make_kernel_step<Host>(workers_, at);
+}
+std::unique_ptr<Runnable> NaiveTrainingBackend::make(const plan::ClipBuffers& at) {
+    return plan::make_kernel_step<Host>(workers_, at);
+}
+std::unique_ptr<Runnable> NaiveTrainingBackend::make(const plan::AverageBuffers& at) {
+    return plan::make_kernel_step<Host>(workers_, at);
 }
 
 }  // namespace boneage::testing

@@ -24,7 +24,9 @@ public:
     void synchronize() override {}
     [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::TrainingStep& step,
                                                        const plan::TrainingMemory& memory) override;
-    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::AdamBuffers& adam) override;
+    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::AdamBuffers& at) override;
+    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::ClipBuffers& at) override;
+    [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::AverageBuffers& at) override;
 
 private:
     plan::TrainingTraits traits_;

@@ -121,7 +121,7 @@ private:
         const int64_t stride = s.h > 2 && s.w > 2 && chance(25) ? 2 : 1;
         op.conv = {op_name() + ".conv", s.c, pick<int64_t>({1, 4, 8, 8, 16}), kernel, stride, kernel / 2, chance(30)};
         const Shape y{1, (s.h - 1) / stride + 1, (s.w - 1) / stride + 1, op.conv.out};
-        const bool plain = chance(30);
+        const bool plain = trainable_ ? chance(30) : !chance(70);
         if (!plain) {
             op.norm = net::Norm{op_name() + ".bn", op.conv.out};
         }

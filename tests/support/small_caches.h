@@ -13,26 +13,27 @@
 
 namespace boneage::testing {
 
-// Writes a cache of the sixteen small radiographs at 64x80 pixels, each once to train on and once to judge by.
+// Writes a cache of the sixteen small radiographs at 40x48 pixels, each once to train on and once to judge by.
 inline void write_small_ages(const std::string& path) {
     const std::filesystem::path folder = std::filesystem::path(BONEAGE_TEST_DATA) / "small";
     pipeline::Recipe recipe;
     recipe.canvas.long_side = 120;
-    recipe.input.width = 64;
-    recipe.input.height = 80;
+    recipe.input.width = 40;
+    recipe.input.height = 48;
     std::vector<eval::Label> labels = eval::read_labels(folder / "labels.csv").rows;
     const size_t count = labels.size();
-    for (size_t i = 0; i < count; ++i) {
-        labels[i].split = "train";
-        eval::Label again = labels[i];
-        again.id += "-again";
-        again.split = "val";
-        labels.push_back(again);
+    for (int copy = 0; copy < 2; ++copy) {
+        for (size_t i = 0; i < count; ++i) {
+            eval::Label label = labels[i];
+            label.id.push_back(static_cast<char>('a' + copy));
+            label.split = copy == 0 ? "val" : "train";
+            labels.push_back(label);
+        }
     }
     train::AgeCacheWriter writer(path, recipe, "sixteen small radiographs", labels);
     pipeline::Preparer preparer(recipe, 1);
     HostImage<uint8_t> picture(recipe.input.height, recipe.input.width);
-    for (size_t i = 0; i < labels.size(); ++i) {
+    for (size_t i = count; i < labels.size(); ++i) {
         io::DecodedImage image = io::decode_image((folder / (labels[i % count].id + ".png")));
         preparer.prepare(image);
         preparer.picture(picture.view());

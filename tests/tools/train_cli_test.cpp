@@ -40,8 +40,8 @@ protected:
         ASSERT_EQ(ran.code, 0) << ran.err;
     }
     std::vector<std::string> train_command(const std::string& run, int epochs) const {
-        return {"train", at("cache"), "-o",        at(run), "--epochs", std::to_string(epochs),
-                "--batch", "4", "--threads", "1", "--rate", "3e-4", "--ema", "0.9"};
+        return {"train", at("cache"), "-o",   at(run), "--epochs", std::to_string(epochs), "--batch", "4", "--threads",
+                "1",     "--rate",    "3e-4", "--ema", "0.9"};
     }
     static void expect_epochs(const std::string& log, size_t count) {
         std::istringstream lines(log);
@@ -70,8 +70,8 @@ TEST_F(TrainTest, what_it_trains_scores_and_says_how_it_was_made) {
     EXPECT_EQ(model["trained"], true);
     EXPECT_EQ(model["recipe"]["input"]["width"], 64);
     EXPECT_NE(model["card"].get<std::string>().find("Validation MAE"), std::string::npos);
-    const Ran scored = run_program({"score", kSmall.string(), "--weights", at("run/resnet34.safetensors"), "--segmenter",
-                                    "none", "--device", "cpu", "-o", at("scores.csv")});
+    const Ran scored = run_program({"score", kSmall.string(), "--weights", at("run/resnet34.safetensors"),
+                                    "--segmenter", "none", "--device", "cpu", "-o", at("scores.csv")});
     EXPECT_EQ(scored.code, 0) << scored.err;
     EXPECT_EQ(scored.err.find("untrained"), std::string::npos) << scored.err;
 
@@ -118,16 +118,17 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     refused({"train", at("nothing"), "-o", at("run")}, 2, at("nothing"));
     refused({"train-segmenter", at("nothing"), "-o", at("run")}, 2, at("nothing"));
     folder_.write("labels.csv", "id,boneage_months,sex\n10107,12,F\n5127,24,M\n");
-    ASSERT_EQ(run_program({"prepare", kSmall.string(), "--labels", at("labels.csv"), "--canvas", "120", "--input", "64x80",
-                           "-o", at("cache")})
+    ASSERT_EQ(run_program({"prepare", kSmall.string(), "--labels", at("labels.csv"), "--canvas", "120", "--input",
+                           "64x80", "-o", at("cache")})
                   .code,
               0);
     refused({"train", at("cache"), "-o", at("run")}, 2, "split");
     prepare();
     refused({"train", at("cache"), "-o", at("run"), "--batch", "64"}, 2, "batch");
     refused({"train", at("cache"), "-o", at("run"), "--schedule", "sometimes"}, 2, "--schedule");
-    refused({"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
-            2, "another network");
+    refused(
+        {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
+        2, "another network");
     ASSERT_EQ(run_program(train_command("run", 1)).code, 0);
     refused(train_command("run", 1), 2, "--resume");
     fs::resize_file(at("cache/ages.safetensors"), fs::file_size(at("cache/ages.safetensors")) / 2);
@@ -157,8 +158,8 @@ TEST_F(TrainTest, learns_masks_that_people_drew) {
     recipe["segment"]["long_side"] = 64;
     recipe["segment"]["patch"] = 64;
     folder_.write("recipe.json", recipe.dump());
-    const Ran prepared = run_program({"prepare", at("images"), "--masks", at("masks"), "--recipe", at("recipe.json"), "-o",
-                                      at("cache")});
+    const Ran prepared = run_program(
+        {"prepare", at("images"), "--masks", at("masks"), "--recipe", at("recipe.json"), "-o", at("cache")});
     ASSERT_EQ(prepared.code, 0) << prepared.err;
     const Ran ran = run_program({"train-segmenter", at("cache"), "-o", at("run"), "--epochs", "8", "--depth", "2",
                                  "--base-width", "8", "--rate", "5e-3", "--batch", "4", "--threads", "1"});

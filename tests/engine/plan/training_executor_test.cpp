@@ -138,7 +138,7 @@ TEST(TrainingExecutor, resumed_from_its_states_goes_on_with_the_same_bits) {
     std::map<State, std::vector<float>> saved;
     for (int i = 0; i < 6; ++i) {
         if (i == 3) {
-            for (const State state : kStates) {
+            for (const State state : unbroken.states()) {
                 saved[state] = unbroken.state(state);
             }
         }
@@ -146,14 +146,14 @@ TEST(TrainingExecutor, resumed_from_its_states_goes_on_with_the_same_bits) {
     }
     NaiveTrainingBackend other_backend({}, false);
     TrainingExecutor resumed(lower_training(c.graph, c.options), other_backend, source_of(c.parameters));
-    for (const State state : kStates) {
+    for (const State state : resumed.states()) {
         resumed.set_state(state, saved.at(state));
     }
     resumed.set_step(3);
     for (int i = 3; i < 6; ++i) {
         step(resumed, c);
     }
-    for (const State state : kStates) {
+    for (const State state : resumed.states()) {
         EXPECT_EQ(resumed.state(state), unbroken.state(state)) << name_of(state);
         EXPECT_NE(saved.at(state), unbroken.state(state)) << name_of(state) << " does not move";
     }

@@ -3,8 +3,8 @@
 // Put this directory first on the include path; nothing in the engine's sources mentions it.
 #pragma once
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
