@@ -23,7 +23,8 @@ std::string headline(const Evaluation& evaluation) {
     const std::string interval = all.mae_interval ? "95\xC2\xA0% interval " + decimal(all.mae_interval->low, 2) +
                                                         " to " + decimal(all.mae_interval->high, 2)
                                                   : "no interval of one radiograph";
-    return "<ul class=\"facts\">\n" + fact(decimal(all.mae_months, 2), "months mean absolute error, " + interval) +
+    return R"(<ul class="facts">)" + std::string("\n") +
+           fact(decimal(all.mae_months, 2), "months mean absolute error, " + interval) +
            fact(decimal(all.rmse_months, 2), "months root mean square error") +
            fact(decimal(all.bias_months, 2), "months bias (predicted minus labelled)") +
            fact(decimal(all.p90_months, 1), "months: nine in ten are closer than this") +
@@ -38,7 +39,7 @@ std::string plots(const std::vector<Plot>& plots) {
     std::string html = "<h2>Plots</h2>\n<div class=\"plots\">\n";
     for (const Plot& plot : plots) {
         std::string svg = plot.svg;
-        svg.insert(4, " role=\"img\" aria-label=\"" + escaped(plot.title) + "\"");
+        svg.insert(4, R"( role="img" aria-label=")" + escaped(plot.title) + "\"");
         html += "<figure><h3>" + escaped(plot.title) + "</h3>" + svg + "<figcaption>" + escaped(plot.caption) +
                 "</figcaption></figure>\n";
     }

@@ -80,7 +80,7 @@ std::string groups_section(const Evaluation& evaluation) {
         const bool sex_changes = group.band && before != "all" && before != sex_name(group) + "+";
         before = group.band ? sex_name(group) + "+" : "all";
         html += std::string("<tr class=\"") + (group.band ? "" : "total") +
-                (bands_begin || sex_changes ? " first" : "") + "\"><th scope=\"row\">" + sex_words(group) + "</th>" +
+                (bands_begin || sex_changes ? " first" : "") + R"("><th scope="row">)" + sex_words(group) + "</th>" +
                 cell(escaped(band_name(evaluation, group)), "text") + cell(std::to_string(m.n)) +
                 cell(decimal(m.mae_months, 2)) + cell(range(m.mae_interval, 2)) + cell(decimal(m.rmse_months, 2)) +
                 cell(decimal(m.bias_months, 2)) + cell(decimal(m.p90_months, 1)) + cell(percent(m.within_6)) +

@@ -158,7 +158,7 @@ std::string csv_text(const Evaluation& evaluation) {
         writer.flush();
     }
     std::fclose(stream);
-    const std::string text(memory, size);
+    std::string text(memory, size);
     std::free(memory);
     return text;
 }
