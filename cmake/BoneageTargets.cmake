@@ -10,6 +10,8 @@ target_compile_options(boneage_options INTERFACE
 if(BONEAGE_WARNINGS_AS_ERRORS)
     target_compile_options(boneage_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Werror>)
 endif()
+# No library that a program does not call: OpenCV's reader of image files alone brings a hundred others.
+target_link_options(boneage_options INTERFACE -Wl,--as-needed)
 if(BONEAGE_HAS_CUDA)
     # CMake 3.25 knows no C++20 feature for this compiler, so the flag is spelt out.
     # 554: Image<const T> never uses its conversion to Image<const T>; the host compiler drops it by its constraint.

@@ -2,12 +2,12 @@
 #pragma once
 
 #include "bench/timing.h"
+#include "engine/io/image_file.h"
 #include "kernels/base/buffer.h"
 #include "kernels/base/workers.h"
 
 #include <benchmark/benchmark.h>
 #include <cstdlib>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
 #include <vector>
@@ -20,7 +20,11 @@ inline const cv::Mat& radiograph() {
         // A program that was carried to another machine is told there where its pictures lie.
         const char* folder = std::getenv("BONEAGE_TEST_DATA");
         const std::string path = std::string(folder != nullptr ? folder : BONEAGE_TEST_DATA) + "/radiographs/1381.png";
-        cv::resize(cv::imread(path, cv::IMREAD_GRAYSCALE), resized, {1500, 2000}, 0, 0, cv::INTER_AREA);
+        io::DecodedImage decoded = io::decode_image(path);
+        const auto pixels = std::get<HostImage<uint8_t>>(decoded.pixels).view();
+        const cv::Mat whole(static_cast<int>(pixels.height), static_cast<int>(pixels.width), CV_8U, pixels.data,
+                            static_cast<size_t>(pixels.stride));
+        cv::resize(whole, resized, {1500, 2000}, 0, 0, cv::INTER_AREA);
         return resized;
     }();
     return image;
