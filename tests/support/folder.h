@@ -36,7 +36,7 @@ public:
 
     // Makes a file, and the folders it lies in.
     std::filesystem::path write(std::string_view name, std::string_view text) const {
-        const std::filesystem::path path = path_ / name;
+        std::filesystem::path path = path_ / name;
         std::filesystem::create_directories(path.parent_path());
         std::ofstream(path, std::ios::binary) << text;
         return path;
