@@ -10,7 +10,9 @@ namespace {
 class GpuTrainingBackend final : public plan::TrainingBackend {
 public:
     GpuTrainingBackend(Stream& stream, const BackendOptions& options)
-        : stream_(stream), tf32_(options.tf32), plans_(stream, {.autotune = options.autotune, .engine_batch = {}}) {}
+        : stream_(stream),
+          tf32_(options.tf32),
+          plans_(stream, {.autotune = options.autotune, .engine_batch = {}, .preparing = options.preparing}) {}
 
     [[nodiscard]] plan::TrainingTraits traits() const override { return kTrainingTraits; }
 

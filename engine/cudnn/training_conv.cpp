@@ -152,10 +152,14 @@ Arithmetic arithmetic_of(const plan::TrainingPlan& plan, bool tf32) {
     switch (plan.options.precision) {
         case plan::Precision::f32:
             return tf32 ? Arithmetic::tf32 : Arithmetic::float32;
+        case plan::Precision::tf32:
+            return Arithmetic::tf32;
         case plan::Precision::bf16:
             return Arithmetic::bfloat16;
+        case plan::Precision::f16:
+            break;  // lowering refuses it
     }
-    throw ContractError("a precision without an arithmetic");
+    throw ContractError("a precision that training does not know");
 }
 
 std::shared_ptr<const Plan> ConvSteps::plan_for(const GraphSpec& graph) const {
