@@ -123,20 +123,16 @@ public:
         const ConvGeometry& g = spec.conv;
         const TensorRef x = activation(g.n, g.h, g.w, g.c, g.x_pixel_stride);
         const TensorRef d_y = activation(g.n, g.out_h(), g.out_w(), g.k, g.y_pixel_stride);
-        TensorRef d_w = graph_.conv_wgrad(d_y, x,
-                                          fe::graph::Conv_wgrad_attributes()
-                                              .set_padding({g.pad, g.pad})
-                                              .set_stride({g.stride, g.stride})
-                                              .set_dilation({1, 1}));
-        d_w->set_dim({g.k, g.c, g.kernel_h, g.kernel_w});
-        if (type_ != fe::DataType_t::FLOAT) {
-            // A 16-bit weight gradient reaches float32 memory only through a pointwise node behind it.
-            d_w->set_stride(weight_strides(g));
-            d_w = graph_.pointwise(d_w, fe::graph::Pointwise_attributes().set_mode(fe::PointwiseMode_t::IDENTITY));
-            d_w->set_dim({g.k, g.c, g.kernel_h, g.kernel_w});
-        }
-        d_w->set_output(true).set_stride(weight_strides(g)).set_data_type(fe::DataType_t::FLOAT);
-        keep(d_w, g.k * g.c * g.kernel_h * g.kernel_w * 4);
+        const TensorRef d_w = graph_.conv_wgrad(d_y, x,
+                                                fe::graph::Conv_wgrad_attributes()
+                                                    .set_padding({g.pad, g.pad})
+                                                    .set_stride({g.stride, g.stride})
+                                                    .set_dilation({1, 1}));
+        d_w->set_output(true)
+            .set_dim({g.k, g.c, g.kernel_h, g.kernel_w})
+            .set_stride(weight_strides(g))
+            .set_data_type(type_);
+        keep(d_w, g.k * g.c * g.kernel_h * g.kernel_w * size_of(type_));
     }
 
     void add(const TransposedConvGraph& spec) {

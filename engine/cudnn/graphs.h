@@ -50,7 +50,9 @@ struct ConvForwardGraph {
 struct ConvGradInputGraph {
     ConvGeometry conv;
 };
-// d_w = the gradient of conv for its weights; assigned. Tensors: x, d_y, d_w, d_w in float32 in every mode.
+// d_w = the gradient of conv for its weights; assigned. Tensors: x, d_y, d_w. A 16-bit gradient reaches float32 memory
+// only through a pointwise node behind it, for which cuDNN 9.19 has a general engine, compiled for seconds, and none
+// where channels are not even: whoever wants float32 converts.
 struct ConvGradWeightGraph {
     ConvGeometry conv;
 };

@@ -9,10 +9,8 @@ namespace {
 
 class GpuTrainingBackend final : public plan::TrainingBackend {
 public:
-    GpuTrainingBackend(Stream& stream, const BackendOptions& options)
-        : stream_(stream),
-          tf32_(options.tf32),
-          plans_(stream, {.autotune = options.autotune, .engine_batch = {}, .preparing = options.preparing}) {}
+    GpuTrainingBackend(Stream& stream, const TrainingBackendOptions& options)
+        : stream_(stream), plans_(stream, {options.autotune, {}, options.preparing}) {}
 
     [[nodiscard]] plan::TrainingTraits traits() const override { return kTrainingTraits; }
 
@@ -29,7 +27,7 @@ public:
 
     [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::TrainingStep& step,
                                                        const plan::TrainingMemory& memory) override {
-        const ConvSteps convolutions(stream_, plans_, tf32_, memory);
+        const ConvSteps convolutions(stream_, plans_, memory);
         return std::visit(
             [&](const auto& any) -> std::unique_ptr<plan::Runnable> {
                 if constexpr (requires { convolutions(any); }) {
@@ -55,13 +53,12 @@ public:
 
 private:
     Stream& stream_;
-    bool tf32_;
     Plans plans_;
 };
 
 }  // namespace
 
-std::unique_ptr<plan::TrainingBackend> make_training_backend(Stream& stream, const BackendOptions& options) {
+std::unique_ptr<plan::TrainingBackend> make_training_backend(Stream& stream, const TrainingBackendOptions& options) {
     return std::make_unique<GpuTrainingBackend>(stream, options);
 }
 

@@ -1,5 +1,6 @@
 #include "engine/cudnn/training_conv.h"
 
+#include "engine/plan/kernel_steps.h"
 #include "kernels/base/error.h"
 #include "kernels/nn/copy.h"
 
@@ -34,14 +35,18 @@ ConvGeometry geometry_of(const plan::ConvShape& conv, const plan::TrainingPlan& 
     return g;
 }
 
-// The weight as a plan takes it.
-class PlannedWeight {
+bool rounds(const plan::TrainingMemory& m) {
+    return m.plan.options.precision == plan::Precision::bf16;
+}
+
+// The weight as a graph takes it.
+class GraphWeight {
 public:
-    PlannedWeight(Stream& stream, const plan::ConvShape& conv, const plan::TrainingMemory& m)
+    GraphWeight(Stream& stream, const plan::ConvShape& conv, const plan::TrainingMemory& m)
         : stream_(stream),
           parameter_(m.parameter_data(conv.weight)),
           size_(m.parameter(conv.weight).size()),
-          rounds_(m.plan.options.precision == plan::Precision::bf16) {}
+          rounds_(rounds(m)) {}
 
     [[nodiscard]] int64_t scratch_bytes() const { return rounds_ ? scratch_part<bfloat16>(size_) : 0; }
 
@@ -61,10 +66,10 @@ private:
     bool rounds_;
 };
 
-// The bias as a plan takes it: a transposed convolution's once for each of its groups of channels.
-class PlannedBias {
+// The bias as a graph takes it: a transposed convolution's once for each of its groups of channels.
+class GraphBias {
 public:
-    PlannedBias(Stream& stream, const plan::ConvForward& step, const plan::TrainingMemory& m)
+    GraphBias(Stream& stream, const plan::ConvForward& step, const plan::TrainingMemory& m)
         : stream_(stream),
           parameter_(m.parameter_data(*step.bias)),
           channels_(m.parameter(*step.bias).size()),
@@ -95,38 +100,22 @@ private:
     int64_t repeats_;
 };
 
-// A cuDNN plan and its tensors, in the order its graph's comment lists them: of these, what must be made anew by every
-// run is null.
-class PlannedConv final : public plan::Runnable {
+// A graph's plan, ready to run.
+class Planned {
 public:
-    PlannedConv(const Context& context, std::shared_ptr<const Plan> plan, std::vector<void*> tensors)
-        : context_(context), plan_(std::move(plan)), tensors_(std::move(tensors)) {}
+    Planned(Plans& plans, const GraphSpec& graph, const plan::TrainingMemory& m)
+        : context_(plans.context()), plan_(plans.plan_for(graph, arithmetic_of(m.plan))) {}
 
-    // The second tensor and the third.
-    void make_ready(const PlannedWeight& weight) { weight_.emplace(weight); }
-    void make_ready(const PlannedBias& bias) { bias_.emplace(bias); }
-
-    [[nodiscard]] int64_t scratch_bytes() const override {
-        return (weight_ ? weight_->scratch_bytes() : 0) + (bias_ ? bias_->scratch_bytes() : 0) +
-               scratch_part<std::byte>(plan_->workspace_bytes());
-    }
-    void run(std::byte* memory) override {
-        ScratchCursor<Device> scratch({memory, scratch_bytes()});
-        if (weight_) {
-            tensors_[1] = weight_->ready(scratch);
-        }
-        if (bias_) {
-            tensors_[2] = bias_->ready(scratch);
-        }
-        plan_->run(context_, tensors_, scratch.take<std::byte>(plan_->workspace_bytes()));
+    [[nodiscard]] int64_t scratch_bytes() const { return scratch_part<std::byte>(plan_->workspace_bytes()); }
+    // `tensors` in the order that the graph's comment lists them.
+    void run(std::initializer_list<void*> tensors, ScratchCursor<Device>& scratch) const {
+        plan_->run(context_, std::span(tensors.begin(), tensors.size()),
+                   scratch.take<std::byte>(plan_->workspace_bytes()));
     }
 
 private:
     const Context& context_;
     std::shared_ptr<const Plan> plan_;
-    std::vector<void*> tensors_;
-    std::optional<PlannedWeight> weight_;
-    std::optional<PlannedBias> bias_;
 };
 
 }  // namespace
@@ -134,7 +123,7 @@ private:
 GraphSpec graph_of(const plan::ConvForward& step, const plan::TrainingPlan& plan) {
     const ConvGeometry geometry = geometry_of(step.conv, plan, step.x, step.y);
     if (step.bias) {
-        return FusedConvGraph{.conv = geometry};
+        return FusedConvGraph{.conv = geometry, .residual = false, .relu = false, .y_is_float32 = false};
     }
     return ConvForwardGraph{geometry};
 }
@@ -148,50 +137,72 @@ GraphSpec graph_of(const plan::ConvGradWeight& step, const plan::TrainingPlan& p
     return ConvGradWeightGraph{geometry_of(step.conv, plan, step.x, step.d_y)};
 }
 
-Arithmetic arithmetic_of(const plan::TrainingPlan& plan, bool tf32) {
+Arithmetic arithmetic_of(const plan::TrainingPlan& plan) {
     switch (plan.options.precision) {
         case plan::Precision::f32:
-            return tf32 ? Arithmetic::tf32 : Arithmetic::float32;
+            return Arithmetic::float32;
         case plan::Precision::tf32:
             return Arithmetic::tf32;
         case plan::Precision::bf16:
             return Arithmetic::bfloat16;
         case plan::Precision::f16:
-            break;  // lowering refuses it
+            break;
     }
-    throw ContractError("a precision that training does not know");
-}
-
-std::shared_ptr<const Plan> ConvSteps::plan_for(const GraphSpec& graph) const {
-    return plans_.plan_for(graph, arithmetic_of(m_.plan, tf32_));
+    throw ContractError("training has no such precision");
 }
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvForward& step) const {
-    std::vector<void*> tensors{m_.place(step.x).data, nullptr};
-    if (step.bias) {
-        tensors.push_back(nullptr);
+    const Planned planned(plans_, graph_of(step, m_.plan), m_);
+    const GraphWeight weight(stream_, step.conv, m_);
+    std::byte* x = m_.place(step.x).data;
+    std::byte* y = m_.place(step.y).data;
+    const int64_t bytes = planned.scratch_bytes() + weight.scratch_bytes();
+    if (!step.bias) {
+        return plan::call(bytes, [=](std::byte* memory) {
+            ScratchCursor<Device> scratch({memory, bytes});
+            planned.run({x, weight.ready(scratch), y}, scratch);
+        });
     }
-    tensors.push_back(m_.place(step.y).data);
-    auto made = std::make_unique<PlannedConv>(plans_.context(), plan_for(graph_of(step, m_.plan)), std::move(tensors));
-    made->make_ready(PlannedWeight(stream_, step.conv, m_));
-    if (step.bias) {
-        made->make_ready(PlannedBias(stream_, step, m_));
-    }
-    return made;
+    const GraphBias bias(stream_, step, m_);
+    const int64_t all = bytes + bias.scratch_bytes();
+    return plan::call(all, [=](std::byte* memory) {
+        ScratchCursor<Device> scratch({memory, all});
+        planned.run({x, weight.ready(scratch), bias.ready(scratch), y}, scratch);
+    });
 }
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvGradInput& step) const {
-    auto made =
-        std::make_unique<PlannedConv>(plans_.context(), plan_for(graph_of(step, m_.plan)),
-                                      std::vector<void*>{m_.place(step.d_y).data, nullptr, m_.place(step.d_x).data});
-    made->make_ready(PlannedWeight(stream_, step.conv, m_));
-    return made;
+    const Planned planned(plans_, graph_of(step, m_.plan), m_);
+    const GraphWeight weight(stream_, step.conv, m_);
+    std::byte* d_y = m_.place(step.d_y).data;
+    std::byte* d_x = m_.place(step.d_x).data;
+    const int64_t bytes = planned.scratch_bytes() + weight.scratch_bytes();
+    return plan::call(bytes, [=](std::byte* memory) {
+        ScratchCursor<Device> scratch({memory, bytes});
+        planned.run({d_y, weight.ready(scratch), d_x}, scratch);
+    });
 }
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvGradWeight& step) const {
-    return std::make_unique<PlannedConv>(
-        plans_.context(), plan_for(graph_of(step, m_.plan)),
-        std::vector<void*>{m_.place(step.x).data, m_.place(step.d_y).data, m_.gradient_data(step.conv.weight)});
+    const Planned planned(plans_, graph_of(step, m_.plan), m_);
+    std::byte* x = m_.place(step.x).data;
+    std::byte* d_y = m_.place(step.d_y).data;
+    float* gradient = m_.gradient_data(step.conv.weight);
+    if (!rounds(m_)) {
+        const int64_t bytes = planned.scratch_bytes();
+        return plan::call(bytes, [=](std::byte* memory) {
+            ScratchCursor<Device> scratch({memory, bytes});
+            planned.run({x, d_y, gradient}, scratch);
+        });
+    }
+    const int64_t size = m_.parameter(step.conv.weight).size();
+    const int64_t bytes = planned.scratch_bytes() + scratch_part<bfloat16>(size);
+    return plan::call(bytes, [=, &stream = stream_](std::byte* memory) {
+        ScratchCursor<Device> scratch({memory, bytes});
+        auto* rounded = scratch.take<bfloat16>(size);
+        planned.run({x, d_y, rounded}, scratch);
+        copy<bfloat16, float>(stream, {rounded, 1, 1, 1, size}, {gradient, 1, 1, 1, size});
+    });
 }
 
 }  // namespace boneage::cudnn

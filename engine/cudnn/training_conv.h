@@ -11,16 +11,16 @@ GraphSpec graph_of(const plan::ConvForward& step, const plan::TrainingPlan& plan
 GraphSpec graph_of(const plan::ConvGradInput& step, const plan::TrainingPlan& plan);
 GraphSpec graph_of(const plan::ConvGradWeight& step, const plan::TrainingPlan& plan);
 
-// What a plan's convolutions compute with: bfloat16 for bf16 images; for float32 ones float32, or tf32 where asked.
-Arithmetic arithmetic_of(const plan::TrainingPlan& plan, bool tf32);
+// What a plan's convolutions compute with.
+Arithmetic arithmetic_of(const plan::TrainingPlan& plan);
 
 // Makes the convolution steps of one plan; plan::KernelSteps makes all others. Float32 weights are read where the
-// parameters lie, and all weight gradients are written, in float32, where the gradients do. For bf16 images every run
-// first rounds the weights in scratch.
+// parameters lie, and their gradients written where the gradients do. For bf16 images every run first rounds the
+// weights in scratch, and widens their gradients, which are float32 sums rounded to bf16, from there.
 class ConvSteps {
 public:
-    ConvSteps(Stream& stream, Plans& plans, bool tf32, const plan::TrainingMemory& memory)
-        : stream_(stream), plans_(plans), tf32_(tf32), m_(memory) {}
+    ConvSteps(Stream& stream, Plans& plans, const plan::TrainingMemory& memory)
+        : stream_(stream), plans_(plans), m_(memory) {}
 
     using Made = std::unique_ptr<plan::Runnable>;
     Made operator()(const plan::ConvForward& step) const;
@@ -32,7 +32,6 @@ private:
 
     Stream& stream_;
     Plans& plans_;
-    bool tf32_;
     const plan::TrainingMemory& m_;
 };
 

@@ -1,6 +1,6 @@
 // Builds, without a device, the cuDNN graphs that the product's networks need, two lines each:
 //
-//   build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 FIRST
+//   build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|training FIRST
 //   0 start <name>
 //   0 built <engine>        or: 0 refused <why>
 //
@@ -8,6 +8,8 @@
 // last line is "end".
 #include "engine/cudnn/backend.h"
 #include "engine/cudnn/conv.h"
+#include "engine/cudnn/training_backend.h"
+#include "engine/cudnn/training_conv.h"
 #include "engine/net/parameters.h"
 #include "engine/plan/executor.h"
 
@@ -18,6 +20,8 @@
 
 namespace boneage {
 namespace {
+
+using Graphs = std::map<std::string, std::pair<cudnn::GraphSpec, cudnn::Arithmetic>>;
 
 // Takes note of the convolutions and runs nothing.
 class Recorder final : public plan::Backend {
@@ -46,7 +50,7 @@ public:
     Made make(const plan::Copy&, const plan::Operands&) override { return nothing(); }
 
     bool tf32 = false;
-    std::map<std::string, std::pair<cudnn::GraphSpec, cudnn::Arithmetic>> graphs;
+    Graphs graphs;
 
 private:
     struct Nothing final : plan::Runnable {
@@ -72,28 +76,72 @@ void record(Recorder& recorder, const net::Graph& graph, int64_t batch, int64_t 
     plan::Executor(plan::lower(graph, options), recorder, zeros);
 }
 
+Graphs scoring_graphs(plan::Precision precision) {
+    Recorder recorder;
+    recorder.tf32 = precision == plan::Precision::tf32;
+    record(recorder, net::resnet34({.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1}), 64, 224, precision);
+    record(recorder, net::resnet34({.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1}), 64, 256, precision);
+    record(recorder, net::unet({}), 64, 256, precision);
+    return recorder.graphs;
+}
+
+void record_training(Graphs& graphs, const net::Graph& network, plan::Loss loss, int64_t batch, int64_t side,
+                     plan::Precision precision) {
+    plan::TrainingOptions options;
+    options.batch = batch;
+    options.height = side;
+    options.width = side;
+    options.precision = precision;
+    options.loss = loss;
+    options.traits = cudnn::kTrainingTraits;
+    const plan::TrainingPlan plan = plan::lower_training(network, options);
+    for (const plan::PlannedTrainingStep& planned : plan.steps) {
+        std::visit(
+            [&](const auto& step) {
+                if constexpr (requires { cudnn::graph_of(step, plan); }) {
+                    const cudnn::GraphSpec graph = cudnn::graph_of(step, plan);
+                    graphs.emplace(cudnn::name_of(graph, cudnn::arithmetic_of(plan)),
+                                   std::pair{graph, cudnn::arithmetic_of(plan)});
+                }
+            },
+            planned.step);
+    }
+}
+
+Graphs training_graphs(plan::Precision precision) {
+    Graphs graphs;
+    const auto record_ages = [&](int64_t channels, int64_t batch, int64_t side) {
+        record_training(graphs, net::resnet34({.channels = channels, .sex_input = true, .hidden = 0, .outputs = 1}),
+                        plan::Loss::absolute_error, batch, side, precision);
+    };
+    record_ages(1, 64, 224);
+    record_ages(3, 128, 256);
+    record_ages(1, 256, 320);
+    for (const int64_t batch : {16, 64}) {
+        record_training(graphs, net::unet({}), plan::Loss::segmentation, batch, 256, precision);
+    }
+    return graphs;
+}
+
 int run(int count, char** words) {
-    if (count != 5) {
-        std::cerr << "build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 FIRST\n";
+    if (count != 6) {
+        std::cerr << "build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|training FIRST\n";
         return 2;
     }
     std::ostringstream device;
     device << std::ifstream(words[1]).rdbuf();
     const int sm = std::stoi(words[2]);
     const std::string mode = words[3];
-    const size_t first = std::stoul(words[4]);
-    Recorder recorder;
-    recorder.tf32 = mode == "tf32";
+    const std::string purpose = words[4];
+    const size_t first = std::stoul(words[5]);
     const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
                                                             {"tf32", plan::Precision::tf32},
                                                             {"bf16", plan::Precision::bf16},
                                                             {"f16", plan::Precision::f16}};
     const plan::Precision precision = precisions.at(mode);
-    record(recorder, net::resnet34({.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1}), 64, 224, precision);
-    record(recorder, net::resnet34({.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1}), 64, 256, precision);
-    record(recorder, net::unet({}), 64, 256, precision);
+    const Graphs graphs = purpose == "training" ? training_graphs(precision) : scoring_graphs(precision);
     size_t number = 0;
-    for (const auto& [name, graph] : recorder.graphs) {
+    for (const auto& [name, graph] : graphs) {
         if (number >= first) {
             std::cout << number << " start " << name << std::endl;
             try {

@@ -16,6 +16,7 @@ struct Target {
     const char* device;
     int sm;
     const char* arithmetic;
+    const char* purpose;
 };
 
 struct Builds {
@@ -32,7 +33,8 @@ Builds build_all(const Target& target) {
         const std::string command = "LD_LIBRARY_PATH=" BONEAGE_NO_DEVICE_DRIVER ":" BONEAGE_CUDNN_LIBRARIES
                                     " timeout 600 " BONEAGE_BUILD_PLANS " " BONEAGE_DEVICES "/" +
                                     std::string(target.device) + ".json " + std::to_string(target.sm) + " " +
-                                    target.arithmetic + " " + std::to_string(first) + " 2>/dev/null";
+                                    target.arithmetic + " " + target.purpose + " " + std::to_string(first) +
+                                    " 2>/dev/null";
         const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
         std::string output;
         for (int c = std::fgetc(pipe.get()); c != EOF; c = std::fgetc(pipe.get())) {
@@ -83,7 +85,7 @@ TEST(CudnnLibrary, one_that_cannot_be_loaded_is_a_sentence_that_says_what_to_do)
     folder.write("libcudnn.so.9", "no library");
     const std::string command = "LD_LIBRARY_PATH=" + folder.path().string() +
                                 ":" BONEAGE_NO_DEVICE_DRIVER " " BONEAGE_BUILD_PLANS " " BONEAGE_DEVICES
-                                "/h200.json 90 f32 0 2>/dev/null";
+                                "/h200.json 90 f32 scoring 0 2>/dev/null";
     const std::unique_ptr<FILE, int (*)(FILE*)> pipe(::popen(command.c_str(), "r"), ::pclose);
     std::string output(4096, '\0');
     output.resize(std::fread(output.data(), 1, output.size(), pipe.get()));
@@ -92,12 +94,19 @@ TEST(CudnnLibrary, one_that_cannot_be_loaded_is_a_sentence_that_says_what_to_do)
         << output;
 }
 
-INSTANTIATE_TEST_SUITE_P(Devices, GraphsBuild,
-                         ::testing::Values(Target{"a100", 80, "bf16"}, Target{"l40s", 89, "bf16"},
-                                           Target{"h200", 90, "bf16"}, Target{"a100", 80, "f16"},
-                                           Target{"l40s", 89, "f16"}, Target{"h200", 90, "f16"},
-                                           Target{"h200", 90, "tf32"}, Target{"h200", 90, "f32"}),
-                         [](const auto& each) { return std::string(each.param.device) + "_" + each.param.arithmetic; });
+INSTANTIATE_TEST_SUITE_P(
+    Devices, GraphsBuild,
+    ::testing::Values(Target{"a100", 80, "bf16", "scoring"}, Target{"l40s", 89, "bf16", "scoring"},
+                      Target{"h200", 90, "bf16", "scoring"}, Target{"a100", 80, "f16", "scoring"},
+                      Target{"l40s", 89, "f16", "scoring"}, Target{"h200", 90, "f16", "scoring"},
+                      Target{"h200", 90, "tf32", "scoring"}, Target{"h200", 90, "f32", "scoring"},
+                      Target{"a100", 80, "bf16", "training"}, Target{"l40s", 89, "bf16", "training"},
+                      Target{"h200", 90, "bf16", "training"}, Target{"a100", 80, "f32", "training"},
+                      Target{"l40s", 89, "f32", "training"}, Target{"h200", 90, "f32", "training"},
+                      Target{"h200", 90, "tf32", "training"}),
+    [](const auto& each) {
+        return std::string(each.param.device) + "_" + each.param.arithmetic + "_" + each.param.purpose;
+    });
 
 }  // namespace
 }  // namespace boneage::testing
