@@ -1,5 +1,6 @@
 #include "tests/support/exact_training.h"
 
+#include "engine/net/builder.h"
 #include "tests/support/plan_runs.h"
 
 #include <numeric>
@@ -48,6 +49,22 @@ double norm_of(const std::vector<float>& values) {
 }
 
 }  // namespace
+
+net::Graph small_residual_network() {
+    net::Builder net("small");
+    net::ValueId x = net.conv_norm(net.input("image", 2, true), "conv1", "bn1", 4, 3, 1, net::Act::relu, "conv1");
+    x = net.max_pool(x, 3, 2, 1, "maxpool");
+    net::ValueId middle = net.conv_norm(x, "a.conv1", "a.bn1", 4, 3, 1, net::Act::relu, "a.conv1");
+    x = net.conv_norm(middle, "a.conv2", "a.bn2", 4, 3, 1, net::Act::relu, "a", x);
+    const net::ValueId shortcut = net.conv_norm(x, "b.down.0", "b.down.1", 6, 1, 2, net::Act::none, "b.down");
+    middle = net.conv_norm(x, "b.conv1", "b.bn1", 6, 3, 2, net::Act::relu, "b.conv1");
+    x = net.conv_norm(middle, "b.conv2", "b.bn2", 6, 3, 1, net::Act::relu, "b", shortcut);
+    x = net.global_avg_pool(x, "features");
+    x = net.concat({x, net.linear(net.input("sex", 1, false), "sex_fc", 3, net::Act::relu, "sex_fc")}, "both");
+    x = net.linear(x, "hidden", 5, net::Act::relu, "hidden");
+    net.output(net.linear(x, "fc", 1, net::Act::none, "age"));
+    return net.take();
+}
 
 TrainingCase training_case(std::string name, net::Graph graph, const plan::TrainingOptions& options, uint64_t seed) {
     TrainingCase c{std::move(name), std::move(graph), options, {}, {}};

@@ -16,6 +16,9 @@ struct TrainingCase {
     std::map<std::string, std::vector<float>> inputs;  // the graph's, "targets" and, for absolute errors, "weights"
 };
 
+// Two residual blocks, the second with a 1x1 shortcut, over "image", and "sex" that joins behind the average: "age".
+net::Graph small_residual_network();
+
 // Random parameters and inputs. Norms get an eps of 0.1: with a few pixels a channel and PyTorch's 1e-5 the gradients
 // behind a norm are small differences of large numbers, and float32 could not be held to a tight bound.
 TrainingCase training_case(std::string name, net::Graph graph, const plan::TrainingOptions& options, uint64_t seed);

@@ -9,6 +9,28 @@
 
 namespace boneage::testing {
 
+// A CPU back end's step, done in a stream's order.
+class Queued : public plan::Runnable {
+public:
+    Queued(std::unique_ptr<plan::Runnable> inner, const Stream& stream) : inner_(std::move(inner)), stream_(stream) {}
+    [[nodiscard]] int64_t scratch_bytes() const override { return inner_->scratch_bytes(); }
+    void run(std::byte* scratch) override {
+        scratch_ = scratch;  // one area for the whole plan: the same at every call
+        cudaLaunchHostFunc(
+            stream_.native(),
+            [](void* self) {
+                auto* step = static_cast<Queued*>(self);
+                step->inner_->run(step->scratch_);
+            },
+            this);
+    }
+
+private:
+    std::unique_ptr<plan::Runnable> inner_;
+    const Stream& stream_;
+    std::byte* scratch_ = nullptr;
+};
+
 class StreamBackend : public plan::Backend {
 public:
     StreamBackend(plan::Backend& inner, const Stream& stream) : inner_(inner), stream_(stream) {}
@@ -45,26 +67,6 @@ public:
     Made make(const plan::Copy& step, const plan::Operands& at) override { return queued(inner_.make(step, at)); }
 
 private:
-    class Queued : public plan::Runnable {
-    public:
-        Queued(Made inner, const Stream& stream) : inner_(std::move(inner)), stream_(stream) {}
-        [[nodiscard]] int64_t scratch_bytes() const override { return inner_->scratch_bytes(); }
-        void run(std::byte* scratch) override {
-            scratch_ = scratch;  // one area for the whole plan: the same at every call
-            cudaLaunchHostFunc(
-                stream_.native(),
-                [](void* self) {
-                    auto* step = static_cast<Queued*>(self);
-                    step->inner_->run(step->scratch_);
-                },
-                this);
-        }
-
-    private:
-        Made inner_;
-        const Stream& stream_;
-        std::byte* scratch_ = nullptr;
-    };
     [[nodiscard]] Made queued(Made inner) const { return std::make_unique<Queued>(std::move(inner), stream_); }
 
     plan::Backend& inner_;

@@ -1,0 +1,59 @@
+// Training on the CUDA-on-CPU runner: the project's kernels as a GPU would run them, and a CPU back end's convolutions
+// in the stream's order. A whole step is recorded into a graph as on a GPU.
+#pragma once
+
+#include "engine/plan/kernel_steps.h"
+#include "engine/plan/recorded.h"
+#include "tests/support/stream_backend.h"
+
+namespace boneage::testing {
+
+class StreamTrainingBackend : public plan::TrainingBackend {
+public:
+    // `inner` makes the convolutions.
+    StreamTrainingBackend(plan::TrainingBackend& inner, Stream& stream) : inner_(inner), stream_(stream) {}
+
+    [[nodiscard]] plan::TrainingTraits traits() const override { return inner_.traits(); }
+    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
+        return {static_cast<std::byte*>(allocate_device(bytes)), [](std::byte* memory) { free_device(memory); }};
+    }
+    [[nodiscard]] bool host_addressable() const override { return false; }
+    void upload(std::byte* to, const void* from, int64_t bytes) override { copy_to_device(stream_, to, from, bytes); }
+    void download(void* to, const std::byte* from, int64_t bytes) override {
+        copy_to_host(stream_, to, from, bytes);
+        stream_.synchronize();
+    }
+    void synchronize() override { stream_.synchronize(); }
+
+    using Made = std::unique_ptr<plan::Runnable>;
+    [[nodiscard]] Made make(const plan::TrainingStep& step, const plan::TrainingMemory& memory) override {
+        return std::visit(
+            [&](const auto& any) -> Made {
+                const plan::KernelSteps<Stream, Device> kernels(stream_, memory);
+                if constexpr (requires { kernels(any); }) {
+                    return kernels(any);
+                } else {
+                    return std::make_unique<Queued>(inner_.make(step, memory), stream_);
+                }
+            },
+            step);
+    }
+    [[nodiscard]] Made make(const plan::AdamBuffers& at) override {
+        return plan::make_kernel_step<Device>(stream_, at);
+    }
+    [[nodiscard]] Made make(const plan::ClipBuffers& at) override {
+        return plan::make_kernel_step<Device>(stream_, at);
+    }
+    [[nodiscard]] Made make(const plan::AverageBuffers& at) override {
+        return plan::make_kernel_step<Device>(stream_, at);
+    }
+    [[nodiscard]] Made repeated(std::function<void()> body) override {
+        return std::make_unique<plan::Recorded>(stream_, std::move(body));
+    }
+
+private:
+    plan::TrainingBackend& inner_;
+    Stream& stream_;
+};
+
+}  // namespace boneage::testing
