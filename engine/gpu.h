@@ -1,11 +1,13 @@
-// The GPUs of this machine, and scoring on one of them. Builds without CUDA have none.
+// The GPUs of this machine, and scoring and training on one of them. Builds without CUDA have none.
 #pragma once
 
 #include "engine/pipeline/apply.h"
 #include "engine/pipeline/pipeline.h"
+#include "engine/plan/training_backend.h"
 #include "engine/row_order.h"
 #include "engine/session.h"
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -35,9 +37,29 @@ public:
 std::unique_ptr<GpuScorer> make_gpu_scorer(const pipeline::Models& models, const Options& options, int ordinal);
 std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal);
 
+struct GpuTrainingOptions {
+    bool autotune = false;  // measure cuDNN's engines instead of trusting its heuristics
+    // Called with the name of every convolution that cuDNN prepares, which takes long the first time.
+    std::function<void(std::string_view convolution)> preparing;
+};
+
+// A GPU to train on. Everything is queued on its stream, where inputs may be made too, at TrainingExecutor::place().
+class GpuTraining {
+public:
+    virtual ~GpuTraining() = default;
+    // "NVIDIA H200, cuDNN 9.19.0".
+    [[nodiscard]] virtual std::string describe() const = 0;
+    virtual plan::TrainingBackend& backend() = 0;
+    virtual Stream& stream() = 0;
+};
+
+// Throws DeviceError saying what to do when GPU `ordinal` cannot be used.
+std::unique_ptr<GpuTraining> make_gpu_training(int ordinal, const GpuTrainingOptions& options);
+
 // "NVIDIA H200", for people.
 std::string gpu_name(int ordinal);
 // What lowering must know of the networks' steps on a GPU.
 plan::Traits gpu_traits();
+plan::TrainingTraits gpu_training_traits();
 
 }  // namespace boneage::session

@@ -1,5 +1,6 @@
 // The GPUs of CUDA builds.
 #include "engine/cudnn/backend.h"
+#include "engine/cudnn/training_backend.h"
 #include "engine/device_scoring.h"
 #include "engine/gpu.h"
 
@@ -43,6 +44,20 @@ private:
     std::unique_ptr<pipeline::DevicePipeline> pipeline_;
 };
 
+class CudaTraining : public GpuTraining {
+public:
+    CudaTraining(int ordinal, const GpuTrainingOptions& options)
+        : stream_(ordinal), backend_(cudnn::make_training_backend(stream_, {options.autotune, options.preparing})) {}
+
+    [[nodiscard]] std::string describe() const override { return stream_.device().name + ", " + cudnn::describe(); }
+    plan::TrainingBackend& backend() override { return *backend_; }
+    Stream& stream() override { return stream_; }
+
+private:
+    Stream stream_;
+    std::unique_ptr<plan::TrainingBackend> backend_;
+};
+
 }  // namespace
 
 int gpu_count() {
@@ -75,12 +90,23 @@ std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal) {
     return {owner, owner->applier.get()};
 }
 
+std::unique_ptr<GpuTraining> make_gpu_training(int ordinal, const GpuTrainingOptions& options) {
+    if (gpu_count() == 0) {
+        throw DeviceError(why_no_gpu());
+    }
+    return std::make_unique<CudaTraining>(ordinal, options);
+}
+
 std::string gpu_name(int ordinal) {
     return cuda_devices().at(static_cast<size_t>(ordinal)).name;
 }
 
 plan::Traits gpu_traits() {
     return cudnn::kTraits;
+}
+
+plan::TrainingTraits gpu_training_traits() {
+    return cudnn::kTrainingTraits;
 }
 
 }  // namespace boneage::session

@@ -22,11 +22,19 @@ std::shared_ptr<pipeline::Applier> make_gpu_applier(int /*ordinal*/) {
     throw DeviceError(why_no_gpu());
 }
 
+std::unique_ptr<GpuTraining> make_gpu_training(int /*ordinal*/, const GpuTrainingOptions& /*options*/) {
+    throw DeviceError(why_no_gpu());
+}
+
 std::string gpu_name(int /*ordinal*/) {
     throw DeviceError(why_no_gpu());
 }
 
 plan::Traits gpu_traits() {
+    throw DeviceError(why_no_gpu());
+}
+
+plan::TrainingTraits gpu_training_traits() {
     throw DeviceError(why_no_gpu());
 }
 
