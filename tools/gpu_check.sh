@@ -13,7 +13,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
-tests=(tests/kernels/test_image_gpu tests/engine/test_layers_gpu tests/engine/test_pipeline_gpu)
+tests=(tests/kernels/test_image_gpu tests/engine/test_layers_gpu tests/engine/test_pipeline_gpu
+    tests/engine/test_training_gpu)
 benchmarks=(bench/bench_gpu_kernels bench/bench_gpu_net)
 seconds_in_all=600
 
@@ -134,6 +135,7 @@ run() {
     check 60 test_image_gpu "$here/bin/test_image_gpu" &
     check 240 test_layers_gpu "$here/bin/test_layers_gpu" &
     check 120 test_pipeline_gpu "$here/bin/test_pipeline_gpu" &
+    check 240 test_training_gpu "$here/bin/test_training_gpu" &
     check 180 ages bash -ec compare_ages &
     for tool in memcheck racecheck initcheck; do
         check 240 "$tool" "$sanitizer" --tool "$tool" --error-exitcode 1 "$here/bin/test_image_gpu" &

@@ -25,8 +25,8 @@ class Plans {
 public:
     // Everything is queued on `stream`, which must outlive what is made. Built plans are kept in cache_folder(). Throws
     // DeviceError when cuDNN is missing or too old, or refuses the device.
-    Plans(Stream& stream, const PlanOptions& options)
-        : stream_(stream), options_(options), context_(stream), cache_(cache_folder()) {}
+    Plans(Stream& stream, PlanOptions options)
+        : stream_(stream), options_(std::move(options)), context_(stream), cache_(cache_folder()) {}
 
     [[nodiscard]] const Context& context() const { return context_; }
     std::shared_ptr<const Plan> plan_for(const GraphSpec& graph, Arithmetic arithmetic);

@@ -25,6 +25,10 @@ struct Training {
     OptimiserOptions optimiser;
 };
 
+void PrintTo(const Training& training, std::ostream* out) {
+    *out << training.name;
+}
+
 std::vector<Training> trainings() {
     const OptimiserOptions all{.max_gradient_norm = 0.5, .averages = true};
     std::vector<Training> trainings;

@@ -19,6 +19,10 @@ struct Target {
     const char* purpose;
 };
 
+void PrintTo(const Target& target, std::ostream* out) {
+    *out << target.arithmetic << " on sm_" << target.sm << ", " << target.purpose;
+}
+
 struct Builds {
     std::map<std::string, std::string> built;    // engine by graph
     std::map<std::string, std::string> refused;  // why by graph
