@@ -6,7 +6,7 @@
 #include "tests/support/random_graph.h"
 #include "tests/support/stream_training_backend.h"
 
-#include <cstring>
+#include <bit>
 #include <gtest/gtest.h>
 
 namespace boneage::plan {
@@ -25,8 +25,8 @@ struct Training {
     OptimiserOptions optimiser;
 };
 
-void PrintTo(const Training& training, std::ostream* out) {
-    *out << training.name;
+std::ostream& operator<<(std::ostream& out, const Training& training) {
+    return out << training.name;
 }
 
 std::vector<Training> trainings() {
@@ -72,7 +72,7 @@ public:
 
 private:
     [[nodiscard]] TrainingCase batch(int i) const {
-        return training_case(training_.name, training_.graph, training_.options, static_cast<uint64_t>(100 + i));
+        return training_case(training_.name, training_.graph, training_.options, 100 + static_cast<uint64_t>(i));
     }
     static TrainingOptions with_traits(TrainingOptions options, const TrainingBackend& backend) {
         options.traits = backend.traits();
@@ -90,7 +90,7 @@ void expect_same_bits(const std::vector<float>& got, const std::vector<float>& w
     ASSERT_EQ(got.size(), want.size()) << what;
     ASSERT_FALSE(got.empty()) << what << ": nothing was compared";
     for (size_t i = 0; i < got.size(); ++i) {
-        ASSERT_EQ(std::memcmp(&got[i], &want[i], sizeof(float)), 0)
+        ASSERT_EQ(std::bit_cast<uint32_t>(got[i]), std::bit_cast<uint32_t>(want[i]))
             << what << ": element " << i << " is " << got[i] << ", on the CPU " << want[i];
     }
 }

@@ -19,8 +19,8 @@ struct Target {
     const char* purpose;
 };
 
-void PrintTo(const Target& target, std::ostream* out) {
-    *out << target.arithmetic << " on sm_" << target.sm << ", " << target.purpose;
+std::ostream& operator<<(std::ostream& out, const Target& target) {
+    return out << target.arithmetic << " on sm_" << target.sm << ", " << target.purpose;
 }
 
 struct Builds {
