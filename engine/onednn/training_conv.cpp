@@ -4,7 +4,9 @@
 #include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
 
+#include <cstring>
 #include <dnnl.hpp>
+#include <optional>
 #include <unordered_map>
 
 namespace boneage::onednn {
@@ -96,6 +98,17 @@ public:
     }
     void output(int argument, const memory::desc& given, void* data, const memory::desc& wanted) {
         add_operand(argument, given, data, wanted, after_, false);
+    }
+
+    // Where an input lies from now on.
+    void move_input(int argument, void* data) {
+        for (Move& move : before_) {
+            if (move.argument == argument) {
+                move.given.set_data_handle(data);
+                return;
+            }
+        }
+        arguments_.at(argument).set_data_handle(data);
     }
 
     [[nodiscard]] int64_t scratch_bytes() const { return scratch_bytes_; }
@@ -220,13 +233,52 @@ public:
     }
 };
 
+// Every `stride`-th pixel of every `stride`-th row, densely into scratch. A 1x1 convolution with a stride is one
+// without over these. oneDNN gathers them itself, but where a pixel has fewer channels than a vector it writes past the
+// end of its workspace (its issue 6035): threads then spoil each other's numbers.
+class Gather {
+public:
+    Gather(Team& team, const plan::Place& from, const plan::Place& to, int64_t stride)
+        : team_(team), from_(from), to_(to), stride_(stride) {}
+
+    [[nodiscard]] int64_t bytes() const { return scratch_part<std::byte>(to_.shape.size() * plan::size_of(to_.type)); }
+    void run(std::byte* to) {
+        const int64_t element = plan::size_of(from_.type);
+        const int64_t pixel = to_.shape.c * element;
+        team_.workers().parallel_for(to_.shape.n * to_.shape.h, 1, [&](int64_t begin, int64_t end) {
+            for (int64_t row = begin; row < end; ++row) {
+                const int64_t n = row / to_.shape.h;
+                const int64_t y = row % to_.shape.h * stride_;
+                for (int64_t x = 0; x < to_.shape.w; ++x) {
+                    std::memcpy(to + (row * to_.shape.w + x) * pixel,
+                                from_.data + from_.offset(n, y, x * stride_, 0) * element, static_cast<size_t>(pixel));
+                }
+            }
+        });
+    }
+
+private:
+    Team& team_;
+    plan::Place from_;
+    plan::Place to_;
+    int64_t stride_;
+};
+
 class GradWeight final : public Staged {
 public:
     GradWeight(Team& team, const plan::ConvGradWeight& step, const plan::TrainingMemory& m) {
         const OpenMpThreads threads(team.threads());
-        const plan::Place x = m.place(step.x);
+        const plan::Place given = m.place(step.x);
         const plan::Place d_y = m.place(step.d_y);
-        const Geometry geometry(step.conv, x, d_y);
+        plan::ConvShape conv = step.conv;
+        plan::Place x = given;
+        if (conv.kernel == 1 && conv.padding == 0 && conv.stride > 1) {
+            x = d_y;
+            x.shape.c = x.pixel_stride = given.shape.c;
+            gather_.emplace(team, given, x, conv.stride);
+            conv.stride = 1;
+        }
+        const Geometry geometry(conv, x, d_y);
         const auto x_desc = computed_desc(x, computed_type(x.type));
         const auto y_desc = computed_desc(d_y, computed_type(d_y.type));
         const memory::desc any_weight(geometry.weight, memory::data_type::f32, memory::format_tag::any);
@@ -239,9 +291,24 @@ public:
         run_ = std::make_unique<StagedRun>(team, dnnl::convolution_backward_weights(desc), desc.scratchpad_desc());
         run_->input(DNNL_ARG_SRC, value_desc(x), x.data, desc.src_desc());
         run_->input(DNNL_ARG_DIFF_DST, value_desc(d_y), d_y.data, desc.diff_dst_desc());
-        run_->output(DNNL_ARG_DIFF_WEIGHTS, weight_desc(geometry.weight), m.gradient_data(step.conv.weight),
+        run_->output(DNNL_ARG_DIFF_WEIGHTS, weight_desc(geometry.weight), m.gradient_data(conv.weight),
                      desc.diff_weights_desc());
     }
+
+    [[nodiscard]] int64_t scratch_bytes() const override {
+        return Staged::scratch_bytes() + (gather_ ? gather_->bytes() : 0);
+    }
+    void run(std::byte* scratch) override {
+        if (gather_) {
+            gather_->run(scratch);
+            run_->move_input(DNNL_ARG_SRC, scratch);
+            scratch += gather_->bytes();
+        }
+        Staged::run(scratch);
+    }
+
+private:
+    std::optional<Gather> gather_;
 };
 
 }  // namespace

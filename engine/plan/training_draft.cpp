@@ -187,8 +187,8 @@ ValueId TrainingDraft::as_image(net::ValueId id) {
     return converted_[id] = copy;
 }
 
-void TrainingDraft::push(std::string name, TrainingStep step, int64_t flops) {
-    plan_.steps.push_back({std::move(name), std::move(step), flops, backward_});
+void TrainingDraft::push(std::string name, const TrainingStep& step, int64_t flops) {
+    plan_.steps.push_back({std::move(name), step, flops, backward_});
 }
 
 // --- what the caller sees, and where everything lies ---

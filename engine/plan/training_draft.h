@@ -53,7 +53,7 @@ protected:
     // The same value in the images' type; converted once, where it is first needed.
     ValueId as_image(net::ValueId id);
 
-    void push(std::string name, TrainingStep step, int64_t flops = 0);
+    void push(std::string name, const TrainingStep& step, int64_t flops = 0);
     // All steps pushed from now on are the backward pass's.
     void begin_backward() { backward_ = true; }
 

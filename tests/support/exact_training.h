@@ -23,7 +23,13 @@ net::Graph small_residual_network();
 // behind a norm are small differences of large numbers, and float32 could not be held to a tight bound.
 TrainingCase training_case(std::string name, net::Graph graph, const plan::TrainingOptions& options, uint64_t seed);
 
+// U-Nets of three depths, and a residual network of two blocks, one of them with a convolution in its shortcut, that
+// takes sexes and has a hidden layer: everything the real networks have, small enough for any test.
+std::vector<TrainingCase> small_training_cases();
+
 void fill(plan::TrainingExecutor& executor, const TrainingCase& c);
+// Fills and runs it twice: nothing of the first run may be left in the second's gradients.
+void run_twice(plan::TrainingExecutor& executor, const TrainingCase& c);
 
 double exact_loss(const TrainingCase& c, const ExactParameters& parameters);
 
@@ -32,7 +38,8 @@ double exact_slope(const TrainingCase& c, const std::string& name, const std::ve
 
 // Compares the loss and, for every trainable tensor, the gradient with central differences: in its own direction, in a
 // random direction that moves every element, and in the largest and `entries` more elements. `what` begins messages.
+// Where that takes too long, only every so many tensors are tried.
 void expect_gradients(const plan::TrainingExecutor& executor, const TrainingCase& c, int entries,
-                      const std::string& what);
+                      const std::string& what, size_t every = 1);
 
 }  // namespace boneage::testing

@@ -1,6 +1,7 @@
 #include "tests/support/network_goldens.h"
 
 #include "engine/net/parameters.h"
+#include "tests/support/golden_formula.h"
 
 #include <cmath>
 #include <fstream>
@@ -26,16 +27,6 @@ uint32_t mix(uint32_t value) {
     return value ^ (value >> 16);
 }
 
-std::vector<float> formula(std::string_view name, int64_t count, double low, double high) {
-    std::vector<float> values(static_cast<size_t>(count));
-    const uint32_t first = fnv1a(name);
-    for (size_t i = 0; i < values.size(); ++i) {
-        const uint32_t bits = mix(first + static_cast<uint32_t>(i)) >> 8;
-        values[i] = static_cast<float>(low + (high - low) * (bits * 0x1p-24));
-    }
-    return values;
-}
-
 std::pair<double, double> formula_range(const net::Parameter& parameter) {
     if (parameter.kind == net::ParameterKind::running_var || parameter.kind == net::ParameterKind::norm_weight) {
         return {0.5, 1.5};
@@ -45,15 +36,6 @@ std::pair<double, double> formula_range(const net::Parameter& parameter) {
     }
     const double bound = std::sqrt(6.0 / static_cast<double>(parameter.size() / parameter.shape[0]));
     return {-bound, bound};
-}
-
-net::Graph graph_of(const nlohmann::json& golden) {
-    const auto& spec = golden["spec"];
-    const auto number = [&](const char* key) { return spec[key].get<int64_t>(); };
-    if (golden["type"] == "unet") {
-        return net::unet({number("channels"), number("depth"), number("base_width"), number("outputs")});
-    }
-    return net::resnet34({number("channels"), spec["sex_input"].get<bool>(), number("hidden"), number("outputs")});
 }
 
 GoldenValue golden_value(const nlohmann::json& json) {
@@ -66,13 +48,32 @@ GoldenValue golden_value(const nlohmann::json& json) {
 
 }  // namespace
 
+std::vector<float> formula(std::string_view name, int64_t count, double low, double high) {
+    std::vector<float> values(static_cast<size_t>(count));
+    const uint32_t first = fnv1a(name);
+    for (size_t i = 0; i < values.size(); ++i) {
+        const uint32_t bits = mix(first + static_cast<uint32_t>(i)) >> 8;
+        values[i] = static_cast<float>(low + (high - low) * (bits * 0x1p-24));
+    }
+    return values;
+}
+
+net::Graph golden_graph(const nlohmann::json& golden) {
+    const auto& spec = golden["spec"];
+    const auto number = [&](const char* key) { return spec[key].get<int64_t>(); };
+    if (golden["type"] == "unet") {
+        return net::unet({number("channels"), number("depth"), number("base_width"), number("outputs")});
+    }
+    return net::resnet34({number("channels"), spec["sex_input"].get<bool>(), number("hidden"), number("outputs")});
+}
+
 std::vector<NetworkGolden> network_goldens() {
     std::ifstream file(std::string(BONEAGE_GOLDEN) + "/networks.json");
     const nlohmann::json document = nlohmann::json::parse(file);
     std::vector<NetworkGolden> goldens;
     for (const auto& json : document["cases"]) {
         NetworkGolden golden;
-        golden.graph = graph_of(json);
+        golden.graph = golden_graph(json);
         golden.height = json["height"];
         golden.width = json["width"];
         golden.name = golden.graph.name;

@@ -10,27 +10,7 @@ namespace boneage::plan {
 namespace {
 
 using testing::NaiveTrainingBackend;
-using testing::training_case;
 using testing::TrainingCase;
-
-std::vector<TrainingCase> cases() {
-    std::vector<TrainingCase> all;
-    const TrainingOptions masks{.batch = 2, .height = 8, .width = 12, .loss = Loss::segmentation};
-    all.push_back(training_case("unet_of_depth_1", net::unet({.channels = 1, .depth = 1, .base_width = 3}), masks, 1));
-    all.push_back(training_case("unet_of_depth_2", net::unet({.channels = 2, .depth = 2, .base_width = 4}), masks, 2));
-    all.push_back(training_case("unet_of_depth_0", net::unet({.channels = 3, .depth = 0, .base_width = 5}), masks, 3));
-    const TrainingOptions ages{.batch = 3, .height = 8, .width = 12};
-    all.push_back(training_case("small_residual_network", testing::small_residual_network(), ages, 4));
-    return all;
-}
-
-// Twice: nothing of the first run may be left in the second's gradients.
-void run_twice(TrainingExecutor& executor, const TrainingCase& c) {
-    for (int run = 0; run < 2; ++run) {
-        testing::fill(executor, c);
-        executor.run();
-    }
-}
 
 class Gradients : public ::testing::TestWithParam<TrainingCase> {};
 
@@ -41,7 +21,7 @@ TEST_P(Gradients, are_the_slopes_of_the_loss_whatever_the_back_end_can) {
             NaiveTrainingBackend backend({conv_accumulates}, host_addressable);
             c.options.traits = backend.traits();
             TrainingExecutor executor(lower_training(c.graph, c.options), backend, testing::source_of(c.parameters));
-            run_twice(executor, c);
+            testing::run_twice(executor, c);
             testing::expect_gradients(executor, c, 3,
                                       c.name + (conv_accumulates ? ", convolutions accumulate" : "") +
                                           (host_addressable ? ", host memory" : ", far memory"));
@@ -49,7 +29,7 @@ TEST_P(Gradients, are_the_slopes_of_the_loss_whatever_the_back_end_can) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Networks, Gradients, ::testing::ValuesIn(cases()),
+INSTANTIATE_TEST_SUITE_P(Networks, Gradients, ::testing::ValuesIn(testing::small_training_cases()),
                          [](const auto& tested) { return tested.param.name; });
 
 TEST(Gradients, are_the_slopes_of_the_loss_for_random_networks) {
@@ -58,12 +38,13 @@ TEST(Gradients, are_the_slopes_of_the_loss_for_random_networks) {
         TrainingOptions options{.batch = 3, .height = 8, .width = 12, .loss = loss};
         NaiveTrainingBackend backend({.conv_accumulates = seed % 4 >= 2}, seed % 3 != 0);
         options.traits = backend.traits();
-        const TrainingCase c = training_case("seed " + std::to_string(seed),
-                                             loss == Loss::absolute_error ? testing::random_age_graph(seed, 8, 12)
-                                                                          : testing::random_mask_graph(seed, 8, 12),
-                                             options, seed);
+        const TrainingCase c =
+            testing::training_case("seed " + std::to_string(seed),
+                                   loss == Loss::absolute_error ? testing::random_age_graph(seed, 8, 12)
+                                                                : testing::random_mask_graph(seed, 8, 12),
+                                   options, seed);
         TrainingExecutor executor(lower_training(c.graph, c.options), backend, testing::source_of(c.parameters));
-        run_twice(executor, c);
+        testing::run_twice(executor, c);
         testing::expect_gradients(executor, c, 1, c.name);
     }
 }
