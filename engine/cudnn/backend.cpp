@@ -2,6 +2,7 @@
 
 #include "engine/cudnn/conv.h"
 #include "engine/cudnn/plans.h"
+#include "engine/plan/on_stream.h"
 #include "kernels/base/error.h"
 #include "kernels/base/numeric.h"
 #include "kernels/nn/copy.h"
@@ -70,23 +71,12 @@ private:
     std::vector<void*> tensors_;
 };
 
-class GpuBackend final : public plan::Backend {
+class GpuBackend final : public plan::OnStream<plan::Backend> {
 public:
     GpuBackend(Stream& stream, const BackendOptions& options)
-        : stream_(stream), options_(options), plans_(stream, {options.autotune, kCanonicalBatch, options.preparing}) {}
+        : OnStream(stream), options_(options), plans_(stream, {options.autotune, kCanonicalBatch, options.preparing}) {}
 
     [[nodiscard]] plan::Traits traits() const override { return kTraits; }
-
-    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
-        return {static_cast<std::byte*>(allocate_device(bytes)), [](std::byte* memory) { free_device(memory); }};
-    }
-    [[nodiscard]] bool host_addressable() const override { return false; }
-    void upload(std::byte* to, const void* from, int64_t bytes) override { copy_to_device(stream_, to, from, bytes); }
-    void download(void* to, const std::byte* from, int64_t bytes) override {
-        copy_to_host(stream_, to, from, bytes);
-        stream_.synchronize();
-    }
-    void synchronize() override { stream_.synchronize(); }
 
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
@@ -170,7 +160,6 @@ private:
         return memory;
     }
 
-    Stream& stream_;
     BackendOptions options_;
     Plans plans_;
 };

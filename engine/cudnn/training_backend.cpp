@@ -2,28 +2,18 @@
 
 #include "engine/cudnn/training_conv.h"
 #include "engine/plan/kernel_steps.h"
+#include "engine/plan/on_stream.h"
 #include "engine/plan/recorded.h"
 
 namespace boneage::cudnn {
 namespace {
 
-class GpuTrainingBackend final : public plan::TrainingBackend {
+class GpuTrainingBackend final : public plan::OnStream<plan::TrainingBackend> {
 public:
     GpuTrainingBackend(Stream& stream, const TrainingBackendOptions& options)
-        : stream_(stream), plans_(stream, {options.autotune, {}, options.preparing}) {}
+        : OnStream(stream), plans_(stream, {options.autotune, {}, options.preparing}) {}
 
     [[nodiscard]] plan::TrainingTraits traits() const override { return kTrainingTraits; }
-
-    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
-        return {static_cast<std::byte*>(allocate_device(bytes)), [](std::byte* memory) { free_device(memory); }};
-    }
-    [[nodiscard]] bool host_addressable() const override { return false; }
-    void upload(std::byte* to, const void* from, int64_t bytes) override { copy_to_device(stream_, to, from, bytes); }
-    void download(void* to, const std::byte* from, int64_t bytes) override {
-        copy_to_host(stream_, to, from, bytes);
-        stream_.synchronize();
-    }
-    void synchronize() override { stream_.synchronize(); }
 
     [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::TrainingStep& step,
                                                        const plan::TrainingMemory& memory) override {
@@ -52,7 +42,6 @@ public:
     }
 
 private:
-    Stream& stream_;
     Plans plans_;
 };
 

@@ -2,15 +2,13 @@
 
 #include "engine/onednn/conv.h"
 #include "engine/onednn/steps.h"
+#include "engine/plan/on_host.h"
 #include "kernels/base/error.h"
-
-#include <cstring>
-#include <new>
 
 namespace boneage::onednn {
 namespace {
 
-class CpuBackend final : public plan::Backend {
+class CpuBackend final : public plan::OnHost<plan::Backend> {
 public:
     explicit CpuBackend(const BackendOptions& options)
         : team_(options.threads), channel_block_(options.channel_block.value_or(processor().channel_block)) {
@@ -26,20 +24,6 @@ public:
                 .direct_transposed_conv = false,
                 .channel_block = channel_block_};
     }
-
-    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
-        const std::align_val_t alignment{plan::kArenaAlignment};
-        return {static_cast<std::byte*>(::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), alignment)),
-                [alignment](std::byte* memory) { ::operator delete(memory, alignment); }};
-    }
-    [[nodiscard]] bool host_addressable() const override { return true; }
-    void upload(std::byte* to, const void* from, int64_t bytes) override {
-        std::memcpy(to, from, static_cast<size_t>(bytes));
-    }
-    void download(void* to, const std::byte* from, int64_t bytes) override {
-        std::memcpy(to, from, static_cast<size_t>(bytes));
-    }
-    void synchronize() override {}
 
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {

@@ -2,32 +2,16 @@
 
 #include "engine/onednn/training_conv.h"
 #include "engine/plan/kernel_steps.h"
-
-#include <cstring>
-#include <new>
+#include "engine/plan/on_host.h"
 
 namespace boneage::onednn {
 namespace {
 
-class CpuTrainingBackend final : public plan::TrainingBackend {
+class CpuTrainingBackend final : public plan::OnHost<plan::TrainingBackend> {
 public:
     explicit CpuTrainingBackend(int threads) : team_(threads) {}
 
     [[nodiscard]] plan::TrainingTraits traits() const override { return {.conv_accumulates = false}; }
-
-    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
-        const std::align_val_t alignment{plan::kArenaAlignment};
-        return {static_cast<std::byte*>(::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), alignment)),
-                [alignment](std::byte* memory) { ::operator delete(memory, alignment); }};
-    }
-    [[nodiscard]] bool host_addressable() const override { return true; }
-    void upload(std::byte* to, const void* from, int64_t bytes) override {
-        std::memcpy(to, from, static_cast<size_t>(bytes));
-    }
-    void download(void* to, const std::byte* from, int64_t bytes) override {
-        std::memcpy(to, from, static_cast<size_t>(bytes));
-    }
-    void synchronize() override {}
 
     [[nodiscard]] std::unique_ptr<plan::Runnable> make(const plan::TrainingStep& step,
                                                        const plan::TrainingMemory& memory) override {

@@ -48,14 +48,10 @@ public:
 // Owned memory of the back end, aligned to kArenaAlignment.
 using Memory = std::unique_ptr<std::byte, std::function<void(std::byte*)>>;
 
-// Everything expensive (choosing kernels, reordering weights) happens in make(): running allocates nothing. Places
-// stay valid as long as the runnable lives. The same plan must give the same bits for an image at any batch size.
-// A back end must outlive what it made, and serves one thread at a time.
-class Backend {
+// The memory that a back end works in.
+class BackendMemory {
 public:
-    virtual ~Backend() = default;
-    [[nodiscard]] virtual Traits traits() const = 0;
-
+    virtual ~BackendMemory() = default;
     [[nodiscard]] virtual Memory allocate(int64_t bytes) = 0;
     // Whether the host may dereference this memory; then inputs and outputs are used where they lie.
     [[nodiscard]] virtual bool host_addressable() const = 0;
@@ -64,6 +60,17 @@ public:
     virtual void download(void* to, const std::byte* from, int64_t bytes) = 0;
     // Waits until everything run so far is done.
     virtual void synchronize() = 0;
+};
+
+// A copy of what lies at a place as float32, dense. Waits for the steps run so far.
+std::vector<float> read_place(BackendMemory& memory, const Place& at);
+
+// Everything expensive (choosing kernels, reordering weights) happens in make(): running allocates nothing. Places
+// stay valid as long as the runnable lives. The same plan must give the same bits for an image at any batch size.
+// A back end must outlive what it made, and serves one thread at a time.
+class Backend : public BackendMemory {
+public:
+    [[nodiscard]] virtual Traits traits() const = 0;
 
     virtual std::unique_ptr<Runnable> make(const FusedConv& step, const Operands& at, const Weights& weights) = 0;
     virtual std::unique_ptr<Runnable> make(const MaxPool& step, const Operands& at) = 0;

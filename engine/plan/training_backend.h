@@ -59,16 +59,9 @@ struct AverageBuffers {
 
 // Everything expensive happens in make(): running allocates nothing. What `memory` points to must stay where it is as
 // long as the runnable lives. A back end must outlive what it made, and serves one thread at a time.
-class TrainingBackend {
+class TrainingBackend : public BackendMemory {
 public:
-    virtual ~TrainingBackend() = default;
     [[nodiscard]] virtual TrainingTraits traits() const = 0;
-
-    [[nodiscard]] virtual Memory allocate(int64_t bytes) = 0;
-    [[nodiscard]] virtual bool host_addressable() const = 0;
-    virtual void upload(std::byte* to, const void* from, int64_t bytes) = 0;
-    virtual void download(void* to, const std::byte* from, int64_t bytes) = 0;
-    virtual void synchronize() = 0;
 
     [[nodiscard]] virtual std::unique_ptr<Runnable> make(const TrainingStep& step, const TrainingMemory& memory) = 0;
     [[nodiscard]] virtual std::unique_ptr<Runnable> make(const AdamBuffers& at) = 0;

@@ -7,21 +7,6 @@
 #include <cstring>
 
 namespace boneage::plan {
-namespace {
-
-float float_at(const std::byte* data, int64_t offset, DataType type) {
-    switch (type) {
-        case DataType::f32:
-            return reinterpret_cast<const float*>(data)[offset];
-        case DataType::bf16:
-            return to_float(reinterpret_cast<const bfloat16*>(data)[offset]);
-        case DataType::f16:
-            break;
-    }
-    throw ContractError("training has no float16 values");
-}
-
-}  // namespace
 
 const char* name_of(State state) {
     switch (state) {
@@ -257,32 +242,14 @@ SegmentationLoss TrainingExecutor::loss() const {
     return loss;
 }
 
-std::vector<float> TrainingExecutor::read_value(ValueId id) const {
-    const Place at = memory_.place(id);
-    const Shape& s = at.shape;
-    const int64_t bytes = (at.offset(s.n - 1, s.h - 1, s.w - 1, s.c - 1) + 1) * size_of(at.type);
-    // Floats, so that the bytes are aligned for either type.
-    std::vector<float> raw(static_cast<size_t>(ceil_div(bytes, size_of(DataType::f32))));
-    backend_.download(raw.data(), at.data, bytes);
-    std::vector<float> values;
-    values.reserve(static_cast<size_t>(s.size()));
-    for (int64_t pixel = 0; pixel < s.pixels(); ++pixel) {
-        for (int64_t c = 0; c < s.c; ++c) {
-            values.push_back(
-                float_at(reinterpret_cast<const std::byte*>(raw.data()), pixel * at.pixel_stride + c, at.type));
-        }
-    }
-    return values;
-}
-
 std::vector<float> TrainingExecutor::output() const {
-    return read_value(plan_.output);
+    return read_place(backend_, memory_.place(plan_.output));
 }
 
 std::vector<float> TrainingExecutor::read(std::string_view kept_value) const {
     for (const ValueId id : plan_.kept) {
         if (plan_.values[static_cast<size_t>(id)].name == kept_value) {
-            return read_value(id);
+            return read_place(backend_, memory_.place(id));
         }
     }
     throw UsageError("training " + plan_.net + " keeps no value called \"" + std::string(kept_value) + "\"");

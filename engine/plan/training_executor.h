@@ -95,7 +95,6 @@ private:
         return states_[static_cast<size_t>(std::ranges::find(names_, state) - names_.begin())];
     }
     [[nodiscard]] std::vector<float> download(const float* from, int64_t floats) const;
-    [[nodiscard]] std::vector<float> read_value(ValueId id) const;
     [[nodiscard]] ValueId input_called(std::string_view name) const;
     void load(const ParameterSource& parameters);
     void make_steps();

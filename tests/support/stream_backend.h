@@ -2,8 +2,7 @@
 // graphs as a GPU's would be.
 #pragma once
 
-#include "engine/plan/backend.h"
-#include "kernels/base/stream.h"
+#include "engine/plan/on_stream.h"
 
 #include <cuda_runtime.h>
 
@@ -31,21 +30,11 @@ private:
     std::byte* scratch_ = nullptr;
 };
 
-class StreamBackend : public plan::Backend {
+class StreamBackend : public plan::OnStream<plan::Backend> {
 public:
-    StreamBackend(plan::Backend& inner, const Stream& stream) : inner_(inner), stream_(stream) {}
+    StreamBackend(plan::Backend& inner, Stream& stream) : OnStream(stream), inner_(inner) {}
 
     [[nodiscard]] plan::Traits traits() const override { return inner_.traits(); }
-    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
-        return {static_cast<std::byte*>(allocate_device(bytes)), [](std::byte* memory) { free_device(memory); }};
-    }
-    [[nodiscard]] bool host_addressable() const override { return false; }
-    void upload(std::byte* to, const void* from, int64_t bytes) override { copy_to_device(stream_, to, from, bytes); }
-    void download(void* to, const std::byte* from, int64_t bytes) override {
-        copy_to_host(stream_, to, from, bytes);
-        stream_.synchronize();
-    }
-    void synchronize() override { stream_.synchronize(); }
 
     using Made = std::unique_ptr<plan::Runnable>;
     Made make(const plan::FusedConv& step, const plan::Operands& at, const plan::Weights& weights) override {
@@ -70,7 +59,6 @@ private:
     [[nodiscard]] Made queued(Made inner) const { return std::make_unique<Queued>(std::move(inner), stream_); }
 
     plan::Backend& inner_;
-    const Stream& stream_;
 };
 
 }  // namespace boneage::testing

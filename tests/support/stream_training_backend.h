@@ -8,22 +8,12 @@
 
 namespace boneage::testing {
 
-class StreamTrainingBackend : public plan::TrainingBackend {
+class StreamTrainingBackend : public plan::OnStream<plan::TrainingBackend> {
 public:
     // `inner` makes the convolutions.
-    StreamTrainingBackend(plan::TrainingBackend& inner, Stream& stream) : inner_(inner), stream_(stream) {}
+    StreamTrainingBackend(plan::TrainingBackend& inner, Stream& stream) : OnStream(stream), inner_(inner) {}
 
     [[nodiscard]] plan::TrainingTraits traits() const override { return inner_.traits(); }
-    [[nodiscard]] plan::Memory allocate(int64_t bytes) override {
-        return {static_cast<std::byte*>(allocate_device(bytes)), [](std::byte* memory) { free_device(memory); }};
-    }
-    [[nodiscard]] bool host_addressable() const override { return false; }
-    void upload(std::byte* to, const void* from, int64_t bytes) override { copy_to_device(stream_, to, from, bytes); }
-    void download(void* to, const std::byte* from, int64_t bytes) override {
-        copy_to_host(stream_, to, from, bytes);
-        stream_.synchronize();
-    }
-    void synchronize() override { stream_.synchronize(); }
 
     using Made = std::unique_ptr<plan::Runnable>;
     [[nodiscard]] Made make(const plan::TrainingStep& step, const plan::TrainingMemory& memory) override {
@@ -53,7 +43,6 @@ public:
 
 private:
     plan::TrainingBackend& inner_;
-    Stream& stream_;
 };
 
 }  // namespace boneage::testing
