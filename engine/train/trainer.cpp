@@ -16,6 +16,30 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
+// All weights that a checkpoint holds, under the names it gives them.
+template <class T>
+std::vector<NamedValues<T>> named(std::span<const plan::State> names, std::vector<std::vector<float>>& states,
+                                  std::vector<float>& best_parameters, std::vector<float>& best_statistics) {
+    std::vector<NamedValues<T>> tensors;
+    const auto add = [&](const char* name, std::vector<float>& values) {
+        tensors.push_back({name, {static_cast<int64_t>(values.size())}, values});
+    };
+    for (size_t i = 0; i < names.size(); ++i) {
+        add(plan::name_of(names[i]), states[i]);
+    }
+    add("best_parameters", best_parameters);
+    add("best_statistics", best_statistics);
+    return tensors;
+}
+
+std::vector<std::vector<float>> states_of(const plan::TrainingExecutor& executor) {
+    std::vector<std::vector<float>> states;
+    for (const plan::State state : executor.states()) {
+        states.push_back(executor.state(state));
+    }
+    return states;
+}
+
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -60,17 +84,9 @@ void Trainer::restore() {
             "it belongs to another training (other data, network, batch or settings); resume with what it was "
             "begun with, or choose another folder");
     }
-    std::vector<std::vector<float>> states;
-    std::vector<NamedValues<float>> tensors;
-    states.reserve(executor_.states().size());
-    for (const plan::State state : executor_.states()) {
-        states.push_back(executor_.state(state));
-        tensors.push_back({plan::name_of(state), {static_cast<int64_t>(states.back().size())}, states.back()});
-    }
+    std::vector<std::vector<float>> states = states_of(executor_);
     best_ = judged_weights();
-    tensors.push_back({"best_parameters", {static_cast<int64_t>(best_.parameters.size())}, best_.parameters});
-    tensors.push_back({"best_statistics", {static_cast<int64_t>(best_.statistics.size())}, best_.statistics});
-    newest.checkpoint.restore(tensors);
+    newest.checkpoint.restore(named<float>(executor_.states(), states, best_.parameters, best_.statistics));
     for (size_t i = 0; i < states.size(); ++i) {
         executor_.set_state(executor_.states()[i], states[i]);
     }
@@ -82,16 +98,9 @@ void Trainer::restore() {
 }
 
 void Trainer::save() {
-    std::vector<std::vector<float>> states;
-    std::vector<NamedValues<const float>> tensors;
-    states.reserve(executor_.states().size());
-    for (const plan::State state : executor_.states()) {
-        states.push_back(executor_.state(state));
-        tensors.push_back({plan::name_of(state), {static_cast<int64_t>(states.back().size())}, states.back()});
-    }
-    tensors.push_back({"best_parameters", {static_cast<int64_t>(best_.parameters.size())}, best_.parameters});
-    tensors.push_back({"best_statistics", {static_cast<int64_t>(best_.statistics.size())}, best_.statistics});
-    write_checkpoint(checkpoint_path_, tensors,
+    std::vector<std::vector<float>> states = states_of(executor_);
+    write_checkpoint(checkpoint_path_,
+                     named<const float>(executor_.states(), states, best_.parameters, best_.statistics),
                      Json{{"training", fingerprint()},
                           {"epoch", epoch_},
                           {"step", executor_.step()},
