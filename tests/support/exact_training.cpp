@@ -40,23 +40,6 @@ double segmentation(const std::vector<double>& logits, const std::vector<float>&
     return loss / static_cast<double>(images);
 }
 
-// Two residual blocks, the second with a 1x1 shortcut, and sexes that join behind the average.
-net::Graph small_residual() {
-    net::Builder net("small");
-    net::ValueId x = net.conv_norm(net.input("image", 2, true), "conv1", "bn1", 4, 3, 1, net::Act::relu, "conv1");
-    x = net.max_pool(x, 3, 2, 1, "maxpool");
-    net::ValueId middle = net.conv_norm(x, "a.conv1", "a.bn1", 4, 3, 1, net::Act::relu, "a.conv1");
-    x = net.conv_norm(middle, "a.conv2", "a.bn2", 4, 3, 1, net::Act::relu, "a", x);
-    const net::ValueId shortcut = net.conv_norm(x, "b.down.0", "b.down.1", 6, 1, 2, net::Act::none, "b.down");
-    middle = net.conv_norm(x, "b.conv1", "b.bn1", 6, 3, 2, net::Act::relu, "b.conv1");
-    x = net.conv_norm(middle, "b.conv2", "b.bn2", 6, 3, 1, net::Act::relu, "b", shortcut);
-    x = net.global_avg_pool(x, "features");
-    x = net.concat({x, net.linear(net.input("sex", 1, false), "sex_fc", 3, net::Act::relu, "sex_fc")}, "both");
-    x = net.linear(x, "hidden", 5, net::Act::relu, "hidden");
-    net.output(net.linear(x, "fc", 1, net::Act::none, "age"));
-    return net.take();
-}
-
 double norm_of(const std::vector<float>& values) {
     double sum = 0;
     for (const float value : values) {
@@ -131,7 +114,7 @@ std::vector<TrainingCase> small_training_cases() {
     all.push_back(training_case("unet_of_depth_2", net::unet({.channels = 2, .depth = 2, .base_width = 4}), masks, 2));
     all.push_back(training_case("unet_of_depth_0", net::unet({.channels = 3, .depth = 0, .base_width = 5}), masks, 3));
     const plan::TrainingOptions ages{.batch = 3, .height = 8, .width = 12};
-    all.push_back(training_case("small_residual_network", small_residual(), ages, 4));
+    all.push_back(training_case("small_residual_network", small_residual_network(), ages, 4));
     return all;
 }
 

@@ -1,4 +1,5 @@
 #include "kernels/image/augment.h"
+#include "tests/support/augment_cases.h"
 #include "tests/support/device_tensors.h"
 #include "tests/support/twin_batch.h"
 
@@ -7,24 +8,11 @@ namespace {
 
 using testing::DeviceTensor;
 using testing::expect_same;
+using testing::kEverything;
+using testing::kImageNet;
 using testing::OwnedTensor;
 using testing::TwinBatch;
 
-constexpr NormaliseParams kImageNet{{0.485F, 0.456F, 0.406F}, {0.229F, 0.224F, 0.225F}};
-constexpr AugmentParams kEverything{.rotation_degrees = 30,
-                                    .shift = 0.2F,
-                                    .zoom = 0.5F,
-                                    .shear = 0.2F,
-                                    .flip = 0.5F,
-                                    .brightness = 0.2F,
-                                    .contrast = 0.5F,
-                                    .noise = 0.1F,
-                                    .erase = 0.5F,
-                                    .erase_smallest_area = 0.02F,
-                                    .erase_largest_area = 0.3F,
-                                    .erase_stretch = 1,
-                                    .erase_level = 0.3F,
-                                    .background = 0.1F};
 constexpr AugmentParams kCases[] = {
     {}, {.flip = 0.5F}, {.shift = 1, .zoom = 10}, {.noise = 1}, {.rotation_degrees = 180}, kEverything};
 

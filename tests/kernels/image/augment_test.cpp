@@ -1,6 +1,7 @@
 #include "kernels/image/augment.h"
 
 #include "kernels/base/error.h"
+#include "tests/support/augment_cases.h"
 #include "tests/support/augment_reference.h"
 #include "tests/support/images.h"
 #include "tests/support/tensors.h"
@@ -10,24 +11,10 @@ namespace {
 
 using testing::AugmentReference;
 using testing::expect_same;
+using testing::kEverything;
+using testing::kImageNet;
 using testing::OwnedTensor;
 using testing::PaddedImage;
-
-constexpr NormaliseParams kImageNet{{0.485F, 0.456F, 0.406F}, {0.229F, 0.224F, 0.225F}};
-constexpr AugmentParams kEverything{.rotation_degrees = 30,
-                                    .shift = 0.2F,
-                                    .zoom = 0.5F,
-                                    .shear = 0.2F,
-                                    .flip = 0.5F,
-                                    .brightness = 0.2F,
-                                    .contrast = 0.5F,
-                                    .noise = 0.1F,
-                                    .erase = 0.5F,
-                                    .erase_smallest_area = 0.02F,
-                                    .erase_largest_area = 0.3F,
-                                    .erase_stretch = 1,
-                                    .erase_level = 0.3F,
-                                    .background = 0.1F};
 
 // A data set of random pictures of one size, and the samples that `indices` ask for.
 struct Pictures {
