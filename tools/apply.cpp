@@ -130,7 +130,7 @@ void add_resize(CLI::App& command, Work& work, const Shared& options) {
     const std::map<std::string, ResizeFilter> filters{{"area", ResizeFilter::area}, {"linear", ResizeFilter::linear}};
     stage.add_option("--filter", options->filter, "area or linear (default area)")
         ->type_name("FILTER")
-        ->transform(CLI::CheckedTransformer(filters).description(""));
+        ->transform(one_word_of(filters));
 }
 
 void add_morphology(CLI::App& command, Work& work, const Shared& options) {
@@ -156,7 +156,7 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
             });
         stage.add_option("--element", options->morphology.shape, "rect, cross or ellipse (default ellipse)")
             ->type_name("SHAPE")
-            ->transform(CLI::CheckedTransformer(shapes).description(""));
+            ->transform(one_word_of(shapes));
         stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")->type_name("WxH");
         stage.add_option("--iterations", options->morphology.iterations, "How often")
             ->type_name("N")
@@ -206,7 +206,7 @@ void add_sharpen(CLI::App& command, Work& work, const Shared& options) {
                                                        {"unsharp", SharpenKernel::unsharp}};
     stage.add_option("--kernel", options->sharpen.kernel, "laplacian4, laplacian8 or unsharp (default laplacian4)")
         ->type_name("KERNEL")
-        ->transform(CLI::CheckedTransformer(kernels).description(""));
+        ->transform(one_word_of(kernels));
     stage.add_option("--amount", options->sharpen.amount, "Strength of unsharp")
         ->check(CLI::Range(0.0F, 100.0F))
         ->capture_default_str();

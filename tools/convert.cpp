@@ -37,8 +37,7 @@ void add_convert(CLI::App& program, Work& work) {
     const auto options = std::make_shared<Options>();
     CLI::App* command = add_command(program, kModels, "convert",
                                     "Write a model anew: numbers of another type, or another card.\n\n"
-                                    "Numbers are rounded to nearest even; half the size (f16) moves ages by hundredths "
-                                    "of a month.",
+                                    "Numbers are rounded to nearest even. f16 is half the size of f32.",
                                     "boneage convert run/resnet34.safetensors small.safetensors --type f16\n"
                                     "boneage convert run/unet.safetensors unet.safetensors --card CARD.md");
     command->add_option("in", options->in, "The model to read")->type_name("IN")->required();
@@ -49,7 +48,7 @@ void add_convert(CLI::App& program, Work& work) {
         {"f32", io::StoredType::f32}, {"f16", io::StoredType::f16}, {"bf16", io::StoredType::bf16}};
     command->add_option("--type", options->type, "f32, f16 or bf16 (default f16)")
         ->type_name("TYPE")
-        ->transform(CLI::Transformer(types));
+        ->transform(one_word_of(types));
     command->add_option("--card", options->card_file, "A text file that becomes the model's card")->type_name("FILE");
     command->final_callback([options, &work] { work = [options] { return convert(*options); }; });
 }

@@ -34,7 +34,7 @@ void add_precision_option(CLI::App& command, plan::Precision& precision) {
                     "Numbers of the networks: f32; for speed on a GPU tf32 (f32 on a CPU), bf16 or f16, which "
                     "processors without them emulate (default f32)")
         ->type_name("TYPE")
-        ->transform(CLI::CheckedTransformer(precisions).description(""))
+        ->transform(one_word_of(precisions))
         ->group("Speed");
 }
 

@@ -5,8 +5,10 @@
 #include "engine/plan/plan.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace boneage::tools {
 
@@ -18,6 +20,24 @@ inline constexpr const char* kModels = "Models";
 // Adds a subcommand. `examples` are whole command lines, one a line, shown at the end of its help.
 CLI::App* add_command(CLI::App& parent, const char* heading, const char* name, const char* description,
                       const char* examples);
+
+// For CLI11's transform(): takes exactly these words. CLI11's own transformers also take the numbers behind them.
+template <class Enum>
+CLI::Validator one_word_of(std::map<std::string, Enum> words) {
+    return CLI::Validator(
+        [words = std::move(words)](std::string& text) -> std::string {
+            std::string all;
+            for (const auto& [word, value] : words) {
+                if (word == text) {
+                    text = std::to_string(static_cast<int>(value));
+                    return "";
+                }
+                all += (all.empty() ? "" : ", ") + word;
+            }
+            return "must be one of " + all + ", not " + text;
+        },
+        "");
+}
 
 // --precision f32|tf32|bf16|f16, one meaning everywhere.
 void add_precision_option(CLI::App& command, plan::Precision& precision);

@@ -11,7 +11,6 @@
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 
@@ -27,14 +26,10 @@ struct Options {
 
 std::string card_text(const Options& options, const train::AgeCourse& course, const train::AgeCache& cache,
                       const train::EpochRecord& record) {
-    char text[512];
-    std::snprintf(
-        text, sizeof(text),
-        "Trained by `boneage train` for %lld epochs on %lld pictures (%s). Validation MAE %.2f months over %lld "
-        "pictures, from which the epoch was chosen. Research use only; not a medical device.",
-        static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()), cache.source().c_str(),
-        record.val_mae_months.value_or(0.0), static_cast<long long>(course.validation_samples()));
-    return options.shared.card.empty() ? text : options.shared.card + "\n" + text;
+    return card_of(options.shared, "`boneage train`", record.epoch,
+                   std::to_string(course.training_samples()) + " pictures", cache.source(),
+                   "MAE " + decimals(record.val_mae_months.value_or(0.0), 2) + " months over " +
+                       std::to_string(course.validation_samples()) + " pictures");
 }
 
 ExitCode train_ages(const Options& options) {

@@ -1,7 +1,9 @@
 #include "tools/train_options.h"
 
 #include "engine/errors.h"
+#include "tools/options.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 
@@ -117,7 +119,7 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
                                                             {"bf16", plan::Precision::bf16}};
     command.add_option("--precision", options.precision, "f32, or bf16 for speed; weights stay float32 (default f32)")
         ->type_name("TYPE")
-        ->transform(CLI::Transformer(precisions))
+        ->transform(one_word_of(precisions))
         ->group(kRun);
     add_rate_options(command, options);
     add_augment_options(command, options.augment);
@@ -163,6 +165,21 @@ train::TrainerOptions trainer_options(const TrainOptions& options, train::Better
 
 plan::OptimiserOptions optimiser_options(const TrainOptions& options) {
     return {.max_gradient_norm = options.clip, .averages = options.ema > 0};
+}
+
+std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,
+                    const std::string& source, const std::string& validation) {
+    std::string text = options.card.empty() ? "" : options.card + "\n";
+    text.append("Trained by ").append(command).append(" for ").append(std::to_string(epochs));
+    text.append(" epochs on ").append(samples).append(" (").append(source).append("). Validation ");
+    text.append(validation).append(", from which the epoch was chosen. Research use only; not a medical device.");
+    return text;
+}
+
+std::string decimals(double value, int places) {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.*f", places, value);
+    return text;
 }
 
 int threads_of(const TrainOptions& options) {

@@ -41,6 +41,11 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch);
 
 train::TrainerOptions trainer_options(const TrainOptions& options, train::Better better);
 plan::OptimiserOptions optimiser_options(const TrainOptions& options);
+// The card of a trained model: --card, then how it was trained and how it was judged.
+std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,
+                    const std::string& source, const std::string& validation);
+// "9.93" for (9.934, 2).
+std::string decimals(double value, int places);
 int threads_of(const TrainOptions& options);
 // The values a training starts from. Throws UsageError when --start-from is another network.
 plan::ParameterSource starting_parameters(const TrainOptions& options, const io::Architecture& network);

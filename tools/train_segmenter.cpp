@@ -10,7 +10,6 @@
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
 
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 
@@ -24,14 +23,10 @@ struct Options {
 
 std::string card_text(const Options& options, const train::MaskCourse& course, const train::MaskCache& cache,
                       const train::EpochRecord& record) {
-    char text[512];
-    std::snprintf(
-        text, sizeof(text),
-        "Trained by `boneage train-segmenter` for %lld epochs on %lld pictures with masks (%s). Validation Dice "
-        "%.4f over %lld pictures held out, from which the epoch was chosen.",
-        static_cast<long long>(record.epoch), static_cast<long long>(course.training_samples()), cache.source().c_str(),
-        record.val_dice.value_or(0.0), static_cast<long long>(course.validation_samples()));
-    return options.shared.card.empty() ? text : options.shared.card + "\n" + text;
+    return card_of(options.shared, "`boneage train-segmenter`", record.epoch,
+                   std::to_string(course.training_samples()) + " pictures with masks", cache.source(),
+                   "Dice " + decimals(record.val_dice.value_or(0.0), 4) + " over " +
+                       std::to_string(course.validation_samples()) + " pictures held out");
 }
 
 ExitCode train_masks(const Options& options) {

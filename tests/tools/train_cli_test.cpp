@@ -81,6 +81,21 @@ TEST_F(TrainTest, what_it_trains_scores_and_says_how_it_was_made) {
               model["card"]);
 }
 
+TEST_F(TrainTest, a_card_is_whole_however_long_the_paths_it_names_are) {
+    const std::string far = std::string(200, 'a') + "/" + std::string(200, 'b') + "/" + std::string(200, 'c');
+    folder_.write(far + "/labels.csv", labels_with_splits());
+    ASSERT_EQ(run_program({"prepare", kSmall.string(), "--labels", at(far + "/labels.csv"), "--canvas", "120",
+                           "--input", "64x80", "-o", at("cache")})
+                  .code,
+              0);
+    ASSERT_EQ(run_program(train_command("run", 1)).code, 0);
+    const std::string card =
+        nlohmann::json::parse(run_program({"inspect", at("run/resnet34.safetensors"), "--json"}).out)["card"];
+    for (const std::string& part : {far, std::string("Validation MAE"), std::string("not a medical device.")}) {
+        EXPECT_NE(card.find(part), std::string::npos) << part << "\n" << card;
+    }
+}
+
 TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
     prepare();
     ASSERT_EQ(run_program(train_command("unbroken", 3)).code, 0);
@@ -126,6 +141,8 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     prepare();
     refused({"train", at("cache"), "-o", at("run"), "--batch", "64"}, 2, "batch");
     refused({"train", at("cache"), "-o", at("run"), "--schedule", "sometimes"}, 2, "--schedule");
+    refused({"train", at("cache"), "-o", at("run"), "--precision", "1"}, 2, "--precision");
+    refused({"convert", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors", at("x"), "--type", "0"}, 2, "--type");
     refused(
         {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
         2, "another network");
