@@ -45,7 +45,7 @@ ExitCode train_ages(const Options& options) {
     train::AgeCourse course(cache, course_options, *judge, threads);
 
     const net::Graph graph = net::resnet34(course_options.network);
-    const auto backend = onednn::make_training_backend(threads);
+    const auto backend = onednn::make_training_backend(threads, options.shared.convolutions);
     plan::TrainingOptions lowering;
     lowering.batch = options.shared.batch;
     lowering.height = cache.recipe().input.height;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/io/model_file.h"
+#include "engine/onednn/training_backend.h"
 #include "engine/train/age_course.h"
 #include "engine/train/trainer.h"
 
@@ -20,6 +21,7 @@ struct TrainOptions {
     int64_t epochs = 100;
     int64_t batch = 16;
     plan::Precision precision = plan::Precision::f32;
+    onednn::Convolutions convolutions = onednn::Convolutions::winograd;
     int threads = 0;
 
     std::string schedule = "plateau-torch";

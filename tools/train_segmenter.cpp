@@ -40,7 +40,7 @@ ExitCode train_masks(const Options& options) {
     const auto judge = onednn::make_backend({.threads = threads});
     train::MaskCourse course(cache, course_options, *judge, threads);
 
-    const auto backend = onednn::make_training_backend(threads);
+    const auto backend = onednn::make_training_backend(threads, options.shared.convolutions);
     plan::TrainingOptions lowering;
     lowering.batch = options.shared.batch;
     lowering.height = cache.recipe().segment.patch;

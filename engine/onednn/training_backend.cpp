@@ -1,6 +1,7 @@
 #include "engine/onednn/training_backend.h"
 
 #include "engine/onednn/training_conv.h"
+#include "engine/onednn/winograd.h"
 #include "engine/plan/kernel_steps.h"
 #include "engine/plan/on_host.h"
 
@@ -9,7 +10,7 @@ namespace {
 
 class CpuTrainingBackend final : public plan::OnHost<plan::TrainingBackend> {
 public:
-    explicit CpuTrainingBackend(int threads) : team_(threads) {}
+    CpuTrainingBackend(int threads, Convolutions convolutions) : team_(threads), convolutions_(convolutions) {}
 
     [[nodiscard]] plan::TrainingTraits traits() const override { return {.conv_accumulates = false}; }
 
@@ -18,7 +19,9 @@ public:
         return std::visit(
             [&](const auto& any) -> std::unique_ptr<plan::Runnable> {
                 if constexpr (requires { make_training_step(team_, any, memory); }) {
-                    return make_training_step(team_, any, memory);
+                    return convolutions_ == Convolutions::winograd && winograd_fits(any, memory)
+                               ? make_winograd_step(team_, any, memory)
+                               : make_training_step(team_, any, memory);
                 } else {
                     return plan::KernelSteps<Workers, Host>(team_.workers(), memory)(any);
                 }
@@ -37,12 +40,13 @@ public:
 
 private:
     Team team_;
+    Convolutions convolutions_;
 };
 
 }  // namespace
 
-std::unique_ptr<plan::TrainingBackend> make_training_backend(int threads) {
-    return std::make_unique<CpuTrainingBackend>(threads);
+std::unique_ptr<plan::TrainingBackend> make_training_backend(int threads, Convolutions convolutions) {
+    return std::make_unique<CpuTrainingBackend>(threads, convolutions);
 }
 
 }  // namespace boneage::onednn

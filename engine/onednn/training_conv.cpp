@@ -3,6 +3,7 @@
 #include "engine/onednn/conv.h"
 #include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
+#include "kernels/base/numeric.h"
 
 #include <cstring>
 #include <dnnl.hpp>
@@ -171,9 +172,35 @@ protected:
     std::unique_ptr<StagedRun> run_;
 };
 
+// A weight in the flat parameters as a convolution of bf16 values sees it: where that is computed in float32, rounded
+// to bf16 and widened again.
+class WeightAsUsed {
+public:
+    WeightAsUsed(const plan::TrainingMemory& m, const plan::ConvShape& conv, plan::DataType type)
+        : given_(m.parameter_data(conv.weight)) {
+        if (computed_type(type) != type) {
+            rounded_ = Buffer<float, Host>(m.parameter(conv.weight).size());
+        }
+    }
+
+    [[nodiscard]] const float* data() const { return rounded_.size() > 0 ? rounded_.data() : given_; }
+    void refresh(Workers& workers) {
+        workers.parallel_for(rounded_.size(), 4096, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                rounded_[i] = to_float(to_bfloat16(given_[i]));
+            }
+        });
+    }
+
+private:
+    const float* given_;
+    Buffer<float, Host> rounded_;
+};
+
 class Forward final : public Staged {
 public:
-    Forward(Team& team, const plan::ConvForward& step, const plan::TrainingMemory& m) {
+    Forward(Team& team, const plan::ConvForward& step, const plan::TrainingMemory& m)
+        : team_(team), weight_(m, step.conv, m.place(step.x).type) {
         const OpenMpThreads threads(team.threads());
         const plan::Place x = m.place(step.x);
         const plan::Place y = m.place(step.y);
@@ -185,8 +212,7 @@ public:
         const auto desc = geometry.forward(x_desc, any_weight, bias, y_desc, user_scratchpad());
         run_ = std::make_unique<StagedRun>(team, dnnl::convolution_forward(desc), desc.scratchpad_desc());
         run_->input(DNNL_ARG_SRC, value_desc(x), x.data, desc.src_desc());
-        run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), m.parameter_data(step.conv.weight),
-                    desc.weights_desc());
+        run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), weight_.data(), desc.weights_desc());
         run_->output(DNNL_ARG_DST, value_desc(y), y.data, desc.dst_desc());
         if (step.bias) {
             bias_ = m.parameter_data(*step.bias);
@@ -197,6 +223,7 @@ public:
     }
 
     void run(std::byte* scratch) override {
+        weight_.refresh(team_.workers());
         for (int64_t i = 0; i < repeated_.size(); ++i) {
             repeated_[i] = bias_[i % (repeated_.size() / repeats_)];
         }
@@ -204,6 +231,8 @@ public:
     }
 
 private:
+    Team& team_;
+    WeightAsUsed weight_;
     const float* bias_ = nullptr;
     Buffer<float, Host> repeated_;
     int64_t repeats_ = 1;
@@ -211,7 +240,8 @@ private:
 
 class GradInput final : public Staged {
 public:
-    GradInput(Team& team, const plan::ConvGradInput& step, const plan::TrainingMemory& m) {
+    GradInput(Team& team, const plan::ConvGradInput& step, const plan::TrainingMemory& m)
+        : team_(team), weight_(m, step.conv, m.place(step.d_y).type) {
         expects(step.write == Write::assign, "this back end's traits ask for gradients that are assigned");
         const OpenMpThreads threads(team.threads());
         const plan::Place d_y = m.place(step.d_y);
@@ -227,10 +257,18 @@ public:
             user_scratchpad(), engine(), hint);
         run_ = std::make_unique<StagedRun>(team, dnnl::convolution_backward_data(desc), desc.scratchpad_desc());
         run_->input(DNNL_ARG_DIFF_DST, value_desc(d_y), d_y.data, desc.diff_dst_desc());
-        run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), m.parameter_data(step.conv.weight),
-                    desc.weights_desc());
+        run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), weight_.data(), desc.weights_desc());
         run_->output(DNNL_ARG_DIFF_SRC, value_desc(d_x), d_x.data, desc.diff_src_desc());
     }
+
+    void run(std::byte* scratch) override {
+        weight_.refresh(team_.workers());
+        Staged::run(scratch);
+    }
+
+private:
+    Team& team_;
+    WeightAsUsed weight_;
 };
 
 // Every `stride`-th pixel of every `stride`-th row, densely into scratch. A 1x1 convolution with a stride is one

@@ -264,20 +264,33 @@ std::vector<int64_t> TrainingExecutor::batches() const {
 }
 
 std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
-    const std::vector<float> parameters = state(State::parameters);
+    if (const ParameterPlace* place = trainable(name)) {
+        return read_parameter(*place, flat(State::parameters).data());
+    }
     const std::vector<float> statistics = state(State::statistics);
     const std::vector<int64_t> seen = batches();
-    return parameters_in(plan_, parameters, statistics, seen)(name);
+    return parameters_in(plan_, {}, statistics, seen)(name);
 }
 
 std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
-    const bool learned = std::ranges::any_of(plan_.parameters,
-                                             [&](const ParameterPlace& place) { return place.parameter.name == name; });
-    if (!learned) {
+    const ParameterPlace* place = trainable(name);
+    if (place == nullptr) {
         throw UsageError(plan_.net + " has no trainable parameter called \"" + std::string(name) + "\"");
     }
-    const std::vector<float> gradients = download(gradients_.data(), gradients_.floats);
-    return parameters_in(plan_, gradients, {}, {})(name);
+    return read_parameter(*place, gradients_.data());
+}
+
+const ParameterPlace* TrainingExecutor::trainable(std::string_view name) const {
+    const auto found = std::ranges::find_if(plan_.parameters,
+                                            [&](const ParameterPlace& place) { return place.parameter.name == name; });
+    return found == plan_.parameters.end() ? nullptr : &*found;
+}
+
+std::vector<float> TrainingExecutor::read_parameter(const ParameterPlace& place, const float* all) const {
+    const std::vector<float> ours = download(all + place.offset, place.parameter.size());
+    std::vector<float> theirs(ours.size());
+    from_place(place, ours.data(), theirs.data());
+    return theirs;
 }
 
 std::vector<float> TrainingExecutor::state(State state) const {

@@ -25,7 +25,8 @@ using testing::TrainingCase;
 // A case on a back end of its own.
 class Training {
 public:
-    explicit Training(TrainingCase c, int threads = 2) : Training(std::move(c), make_training_backend(threads)) {}
+    explicit Training(TrainingCase c, int threads = 2, Convolutions convolutions = Convolutions::direct)
+        : Training(std::move(c), make_training_backend(threads, convolutions)) {}
     Training(TrainingCase c, std::unique_ptr<plan::TrainingBackend> backend)
         : case_(std::move(c)), backend_(std::move(backend)) {
         case_.options.traits = backend_->traits();
@@ -79,6 +80,15 @@ TrainingCase unet(const TrainingOptions& options) {
 const TrainingOptions kAges{.batch = 3, .height = 32, .width = 32};
 const TrainingOptions kMasks{.batch = 3, .height = 32, .width = 48, .loss = Loss::segmentation};
 
+std::vector<float> all_gradients(const TrainingExecutor& executor) {
+    std::vector<float> all;
+    for (const plan::ParameterPlace& place : executor.plan().parameters) {
+        const std::vector<float> gradient = executor.gradient(place.parameter.name);
+        all.insert(all.end(), gradient.begin(), gradient.end());
+    }
+    return all;
+}
+
 // Every element of every gradient. Those that cancel are bounded by the largest of the network, or by the loss's own
 // slope, which is about 1 over all outputs.
 void expect_same_gradients(const TrainingExecutor& got, const TrainingExecutor& want, double tolerance,
@@ -131,6 +141,56 @@ TEST(OneDnnTraining, gives_what_plain_loops_give_in_every_element) {
     }
 }
 
+// Two 3x3 layers behind one that gives them channels enough for Winograd's way.
+TrainingCase two_layers(int64_t channels, int64_t more_channels, int64_t height, int64_t width) {
+    net::Builder net("layers");
+    net::ValueId x = net.conv_norm(net.input("image", 1, true), "a", "an", channels, 1, 1, net::Act::none, "a");
+    x = net.conv_norm(x, "b", "bn", more_channels, 3, 1, net::Act::none, "b");
+    x = net.conv_norm(x, "c", "cn", channels, 3, 1, net::Act::none, "c");
+    net.output(net.linear(net.global_avg_pool(x, "average"), "fc", 1, net::Act::none, "age"));
+    return training_case("layers", net.take(), {.batch = 3, .height = height, .width = width}, 5);
+}
+
+TEST(WinogradTraining, gives_what_plain_loops_give_in_every_element) {
+    for (const auto& [height, width] : {std::pair{1, 1}, {2, 9}, {4, 4}, {5, 7}, {13, 10}, {3, 40}}) {
+        for (const auto& [channels, more] : {std::pair{16, 16}, {16, 48}, {64, 32}}) {
+            TrainingCase c = two_layers(channels, more, height, width);
+            c.name += " " + std::to_string(channels) + "->" + std::to_string(more) + " of " + std::to_string(height) +
+                      "x" + std::to_string(width);
+            Training training(c, 2, Convolutions::winograd);
+            Training naive(c, std::make_unique<NaiveTrainingBackend>());
+            expect_same_gradients(training.run(), naive.run(), 1e-4, c.name);
+        }
+    }
+}
+
+// Slices of wider values, tiles that reach over edges and more than one block of tiles.
+TEST(WinogradTraining, gives_what_plain_loops_give_in_whole_networks) {
+    const TrainingCase masks =
+        training_case("unet of width 16", net::unet({.channels = 1, .depth = 3, .base_width = 16}),
+                      {.batch = 3, .height = 40, .width = 56, .loss = Loss::segmentation}, 5);
+    for (const TrainingCase& c : {resnet34(kAges), masks}) {
+        Training training(c, 2, Convolutions::winograd);
+        Training direct(c, 2);
+        Training naive(c, std::make_unique<NaiveTrainingBackend>());
+        expect_same_gradients(training.run(), naive.run(), 1e-3, c.name);
+        EXPECT_NE(all_gradients(training.executor()), all_gradients(direct.run())) << "it was not used";
+    }
+}
+
+TEST(WinogradTraining, gives_the_same_bits_with_any_number_of_threads) {
+    const TrainingCase c = two_layers(32, 64, 21, 18);
+    Training one(c, 1, Convolutions::winograd);
+    one.run();
+    for (const int threads : {2, 3}) {
+        Training more(c, threads, Convolutions::winograd);
+        more.run();
+        for (const char* weight : {"b.weight", "c.weight"}) {
+            EXPECT_EQ(more.executor().gradient(weight), one.executor().gradient(weight)) << threads << " threads";
+        }
+    }
+}
+
 TEST(OneDnnTraining, gives_what_plain_loops_give_for_random_networks) {
     for (uint64_t seed = 0; seed < 120; ++seed) {
         TrainingOptions options{.batch = 2 + static_cast<int64_t>(seed % 3), .height = 8, .width = 12};
@@ -166,15 +226,6 @@ TrainingCase rectangles(TrainingCase c) {
         c.inputs.at("targets")[static_cast<size_t>(i)] = inside ? 1.0F : 0.0F;
     }
     return c;
-}
-
-std::vector<float> all_gradients(const TrainingExecutor& executor) {
-    std::vector<float> all;
-    for (const plan::ParameterPlace& place : executor.plan().parameters) {
-        const std::vector<float> gradient = executor.gradient(place.parameter.name);
-        all.insert(all.end(), gradient.begin(), gradient.end());
-    }
-    return all;
 }
 
 // Where oneDNN's own way to gather every other pixel lets threads write into each other's memory.
