@@ -2,10 +2,9 @@
 #pragma once
 
 #include "engine/plan/backend.h"
+#include "kernels/base/host_memory.h"
 
-#include <algorithm>
 #include <cstring>
-#include <new>
 
 namespace boneage::plan {
 
@@ -14,9 +13,7 @@ template <class Base>
 class OnHost : public Base {
 public:
     [[nodiscard]] Memory allocate(int64_t bytes) override {
-        const std::align_val_t alignment{kArenaAlignment};
-        return {static_cast<std::byte*>(::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), alignment)),
-                [alignment](std::byte* memory) { ::operator delete(memory, alignment); }};
+        return {allocate_host(bytes, static_cast<std::size_t>(kArenaAlignment)), free_host};
     }
     [[nodiscard]] bool host_addressable() const override { return true; }
     void upload(std::byte* to, const void* from, int64_t bytes) override {

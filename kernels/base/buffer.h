@@ -1,11 +1,11 @@
 // Owning host memory. Views (view.h) are taken from owners; owners never convert from views.
 #pragma once
 
+#include "kernels/base/host_memory.h"
 #include "kernels/base/view.h"
 
 #include <cstring>
 #include <memory>
-#include <new>
 #include <utility>
 
 namespace boneage {
@@ -21,9 +21,8 @@ class Buffer<T, Host> {
 public:
     Buffer() = default;
     explicit Buffer(int64_t size)
-        : data_(static_cast<T*>(::operator new (
-              static_cast<size_t>(round_up(size* static_cast<int64_t>(sizeof(T)) + 1, kScratchAlignment)),
-              std::align_val_t{kScratchAlignment}))),
+        : data_(reinterpret_cast<T*>(
+              allocate_host(size * static_cast<int64_t>(sizeof(T)) + 1, static_cast<std::size_t>(kScratchAlignment)))),
           size_(size) {}
 
     [[nodiscard]] T* data() const { return data_.get(); }
@@ -47,7 +46,7 @@ public:
 
 private:
     struct Free {
-        void operator()(T* p) const { ::operator delete (p, std::align_val_t{kScratchAlignment}); }
+        void operator()(T* p) const { free_host(p); }
     };
     std::unique_ptr<T, Free> data_;
     int64_t size_ = 0;
