@@ -101,7 +101,7 @@ void folder(benchmark::State& state) {
     options.workers = static_cast<int>(state.range(0));
     options.batch = state.range(1);
     session::Session session(options);
-    const std::vector<session::Input> inputs(kImages, {kRadiograph, kRadiograph, pipeline::Sex::unknown, std::nullopt});
+    const std::vector<session::Input> inputs(kImages, session::Input{.path = kRadiograph, .source = kRadiograph});
     const std::atomic<bool> stop = false;
     size_t scored = 0;
     for (auto _ : state) {

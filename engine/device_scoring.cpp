@@ -27,6 +27,7 @@ double milliseconds_since(Clock::time_point start) {
 struct Entry {
     size_t input = 0;
     double decode_ms = 0.0;
+    std::optional<ImageSize> true_size;
 };
 
 struct Load {
@@ -105,14 +106,15 @@ private:
             for (Load* open : open_) {
                 if (!place && !open->closed && open->images.type() == pipeline::kPixelType<P>) {
                     load = open;
-                    place = open->images.reserve<P>(pixels.height, pixels.width);
+                    place = open->images.reserve<P>(pixels.height, pixels.width, entry.true_size);
                     open->closed = !place || open->images.full();
                     changed_.notify_all();
                 }
             }
             if (!place && !free_.empty()) {
                 load = free_.back();
-                place = load->images.reserve<P>(pixels.height, pixels.width);  // may throw: then it is still free
+                place = load->images.reserve<P>(pixels.height, pixels.width,
+                                                entry.true_size);  // may throw: then it is still free
                 load->closed = load->images.full();
                 free_.pop_back();
                 open_.push_back(load);
@@ -169,7 +171,7 @@ void decode(std::span<const Input> inputs, Loads& loads, RowOrder& order) {
                         throw *input.error;
                     }
                     decoder.decode(input.path, image);
-                    loads.put(image, {i, milliseconds_since(start)});
+                    loads.put(image, {i, milliseconds_since(start), input.true_size});
                     return Result{};
                 });
                 if (failure.status == pipeline::Status::error) {

@@ -99,7 +99,8 @@ public:
                     throw *input.error;
                 }
                 decoder_.decode(input.path, image_);
-                return pipeline_.prepare(image_, folders.empty() ? nullptr : save_stages_in(folders[i]));
+                return pipeline_.prepare(image_, folders.empty() ? nullptr : save_stages_in(folders[i]),
+                                         input.true_size);
             }));
             results.back().elapsed_ms = milliseconds_since(start);
             sexes_.push_back(input.sex);

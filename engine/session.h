@@ -4,6 +4,7 @@
 #include "engine/pipeline/result.h"
 #include "engine/plan/plan.h"
 #include "kernels/base/error.h"
+#include "kernels/image/resize.h"
 
 #include <atomic>
 #include <filesystem>
@@ -40,7 +41,10 @@ struct Input {
     std::filesystem::path path;
     std::string source;  // how rows call it
     pipeline::Sex sex = pipeline::Sex::unknown;
-    std::optional<InputError> error;  // why it cannot be read, where that is known already: it becomes its row
+    // The size before somebody squashed the radiograph to that of the file; none: it has its own shape.
+    std::optional<ImageSize> true_size = std::nullopt;
+    std::optional<InputError> error =
+        std::nullopt;  // why it cannot be read, where that is known already: it becomes its row
 };
 
 struct Row {

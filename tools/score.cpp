@@ -9,6 +9,7 @@
 #include "tools/progress.h"
 #include "tools/score_table.h"
 #include "tools/sex_table.h"
+#include "tools/size_table.h"
 
 #include <cstdio>
 #include <memory>
@@ -24,6 +25,7 @@ struct ScoreOptions {
     std::string segmenter;
     std::string out;
     std::string sex_csv;
+    std::string sizes;
     std::string stages;
     std::string device = "auto";
     std::optional<int64_t> batch;
@@ -49,11 +51,15 @@ std::optional<std::string> segmenter_path(const std::string& named) {
 
 std::vector<session::Input> list_inputs(const ScoreOptions& options) {
     const SexTable sexes = options.sex_csv.empty() ? SexTable() : read_sex_table(options.sex_csv);
+    const SizeTable sizes = options.sizes.empty() ? SizeTable() : read_size_table(options.sizes);
     std::vector<session::Input> inputs;
     for (io::Input& listed : io::list_inputs({options.inputs.begin(), options.inputs.end()})) {
-        const auto sex = sexes.find(listed.source.stem().string());
+        const std::string id = listed.source.stem().string();
+        const auto sex = sexes.find(id);
+        const auto size = sizes.find(id);
         inputs.push_back({listed.source, listed.source.string(),
-                          sex == sexes.end() ? pipeline::Sex::unknown : sex->second, std::move(listed.error)});
+                          sex == sexes.end() ? pipeline::Sex::unknown : sex->second,
+                          size == sizes.end() ? std::nullopt : std::optional(size->second), std::move(listed.error)});
     }
     return inputs;
 }
@@ -164,6 +170,11 @@ void add_score(CLI::App& program, Work& work) {
     command
         ->add_option("--sex-csv", options->sex_csv,
                      "A table with columns id and sex; id is a file's name without extension")
+        ->type_name("FILE");
+    command
+        ->add_option("--sizes", options->sizes,
+                     "For images that were squashed, to a square say: a table with columns id, orig_width and "
+                     "orig_height. They are scored in the shape of their originals; others as they are")
         ->type_name("FILE");
     command->add_option("--stages", options->stages, "Save the picture of every stage of every image there as PNG")
         ->type_name("DIR");

@@ -74,7 +74,7 @@ bool DeviceLane<P>::describe(const ImageBatch& images) {
         ImageSize fitted;
         if (i < images.count()) {
             slot = images.slots_[static_cast<size_t>(i)];
-            canvas = canvas_size(slot.height, slot.width, recipe_.canvas);
+            canvas = canvas_size(slot.shape.height, slot.shape.width, recipe_.canvas);
             working = fit_inside(canvas.height, canvas.width, recipe_.segment.long_side);
             fitted = input_size(canvas.height, canvas.width, recipe_.input);
         }

@@ -36,7 +36,8 @@ void ImageBatch::grow(int64_t bytes) {
 }
 
 template <class P>
-std::optional<Image<P, Host>> ImageBatch::reserve(int64_t height, int64_t width) {
+std::optional<Image<P, Host>> ImageBatch::reserve(int64_t height, int64_t width,
+                                                  const std::optional<ImageSize>& true_size) {
     expects(height >= 1 && width >= 1, "an image has at least one pixel");
     if (full() || (count() > 0 && type_ != kPixelType<P>)) {
         return std::nullopt;
@@ -60,11 +61,11 @@ std::optional<Image<P, Host>> ImageBatch::reserve(int64_t height, int64_t width)
     }
     type_ = kPixelType<P>;
     const int64_t stride = row_bytes / static_cast<int64_t>(sizeof(P));
-    slots_.push_back({offset, height, width, stride});
+    slots_.push_back({offset, height, width, stride, true_size.value_or(ImageSize{height, width})});
     return Image<P, Host>(reinterpret_cast<P*>(pixels_.data() + offset), height, width, stride);
 }
 
-template std::optional<Image<uint8_t, Host>> ImageBatch::reserve(int64_t, int64_t);
-template std::optional<Image<uint16_t, Host>> ImageBatch::reserve(int64_t, int64_t);
+template std::optional<Image<uint8_t, Host>> ImageBatch::reserve(int64_t, int64_t, const std::optional<ImageSize>&);
+template std::optional<Image<uint16_t, Host>> ImageBatch::reserve(int64_t, int64_t, const std::optional<ImageSize>&);
 
 }  // namespace boneage::pipeline

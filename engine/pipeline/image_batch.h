@@ -3,6 +3,7 @@
 
 #include "kernels/base/stream.h"
 #include "kernels/base/view.h"
+#include "kernels/image/resize.h"
 
 #include <optional>
 #include <variant>
@@ -24,9 +25,11 @@ public:
 
     // Pinned memory for one more image, rows aligned, to be filled with its pixels before the batch is started.
     // Nothing when the batch is full, has images of the other type, or has no room left; an empty batch makes room for
-    // any image. Throws OutOfDeviceMemory when there is none to be had.
+    // any image. `true_size`, where given, is the size before somebody squashed the radiograph to this one. Throws
+    // OutOfDeviceMemory when there is none to be had.
     template <class P>
-    std::optional<Image<P, Host>> reserve(int64_t height, int64_t width);
+    std::optional<Image<P, Host>> reserve(int64_t height, int64_t width,
+                                          const std::optional<ImageSize>& true_size = std::nullopt);
 
     [[nodiscard]] int64_t count() const { return static_cast<int64_t>(slots_.size()); }
     [[nodiscard]] int64_t capacity() const { return capacity_; }
@@ -45,6 +48,7 @@ private:
         int64_t height = 0;
         int64_t width = 0;
         int64_t stride = 0;  // in pixels
+        ImageSize shape;     // whose aspect the canvas gets
     };
     [[nodiscard]] int64_t used_bytes() const;
     void grow(int64_t bytes);

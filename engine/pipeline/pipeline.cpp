@@ -24,10 +24,10 @@ Pipeline::Pipeline(const Models& models, plan::Backend& backend, const PipelineO
       preparer_(models.recipe, options.threads, models.segmenter, backend, options.precision),
       age_network_(models.age_network, models.recipe, backend, options.precision, options.batch) {}
 
-Result Pipeline::prepare(io::DecodedImage& image, const StageSink& sink) {
+Result Pipeline::prepare(io::DecodedImage& image, const StageSink& sink, const std::optional<ImageSize>& true_size) {
     expects(queued_ < batch(), "the batch is full: call estimate() first");
     const Stopwatch watch;
-    Result result = preparer_.prepare(image, std::nullopt, sink);
+    Result result = preparer_.prepare(image, true_size, sink);
     if (result.status == Status::ok) {
         const Tensor<float, Host> slot = age_network_.slot(queued_);
         preparer_.input(slot);

@@ -33,8 +33,9 @@ public:
 
     // Every stage up to the network's input. The pixels of `image` may be inverted in place. A result that is `ok` has
     // no age yet; its image takes the next slot of the batch until estimate(). `sink`, where given, sees every stage's
-    // picture. At most batch() results may be ok between two calls of estimate().
-    Result prepare(io::DecodedImage& image, const StageSink& sink = nullptr);
+    // picture. At most batch() results may be ok between two calls of estimate(). `true_size` as Preparer has it.
+    Result prepare(io::DecodedImage& image, const StageSink& sink = nullptr,
+                   const std::optional<ImageSize>& true_size = std::nullopt);
 
     // The ages of all results prepared since the last call, in that order; rejected ones are passed over. `sexes` has
     // one entry a result: where known, its age is the bone age, else the mean of both.

@@ -267,6 +267,32 @@ TEST(Score, sexes_that_are_none_are_named_with_their_line) {
     EXPECT_EQ(score({image, "--sex-csv", (folder / "none.csv").string()}).code, 2);
 }
 
+TEST(Score, squashed_images_get_the_shape_of_their_originals) {
+    const Folder folder;
+    const std::string squashed = save(folder / "7.png", hand(60, 60));
+    const std::string other = save(folder / "8.png", hand(60, 60));
+    const std::string stages = (folder / "stages").string();
+    const auto with_table = [&](const std::string& text) {
+        return score({squashed, other, "--stages", stages, "--sizes", folder.write("sizes.csv", text).string()});
+    };
+    const auto canvas = [&](const std::string& id) {
+        return cv::imread(stages + "/" + id + "/02-canvas.png", cv::IMREAD_UNCHANGED).size();
+    };
+    Ran ran = with_table("id,orig_height,orig_width\n7,2000,1500\n9,100,300\n8,,\n");
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    EXPECT_EQ(canvas("7").height * 3, canvas("7").width * 4);
+    EXPECT_EQ(canvas("8").height, canvas("8").width);
+    EXPECT_EQ(rows_of(ran.out).at(0)[kWidth], "60");
+    for (const std::string size : {"0,100", "1500,-3", "1500,100001", "1500,x", "1500,", "1e3,50"}) {
+        ran = with_table("id,orig_width,orig_height\n8,10,20\n7," + size + "\n");
+        EXPECT_EQ(ran.code, 2) << size;
+        EXPECT_NE(ran.err.find("sizes.csv, line 3"), std::string::npos) << ran.err;
+    }
+    EXPECT_EQ(with_table("id,orig_width,orig_height\n7,10,20\n7,10,21\n").code, 2);
+    EXPECT_EQ(with_table("id,width,height\n7,10,20\n").code, 2);
+    EXPECT_EQ(with_table("").code, 2);
+}
+
 TEST(Score, usage_errors_are_two) {
     const Folder folder;
     const std::string image = save(folder / "a.png", hand(50, 50));
