@@ -1,74 +1,16 @@
 // The networks on the CPU beside the most multiply-adds the same threads can do, measured in turns with them.
+#include "bench/peak.h"
 #include "bench/timing.h"
 #include "engine/io/model_file.h"
 #include "engine/onednn/backend.h"
 #include "engine/plan/executor.h"
-#include "kernels/base/workers.h"
 
-#include <array>
-#include <atomic>
 #include <benchmark/benchmark.h>
-#include <cmath>
-#include <thread>
+#include <string>
+#include <vector>
 
 namespace boneage::bench {
 namespace {
-
-// Sixteen vectors' worth of independent sums: enough in flight to hide the latency of a fused multiply-add on any
-// x86 of the last decade, few enough to stay in registers.
-#ifdef __AVX512F__
-constexpr int kLanes = 16;
-constexpr int kSums = 24;
-#else
-constexpr int kLanes = 8;
-constexpr int kSums = 12;
-#endif
-
-// Runs `rounds` rounds of fused multiply-adds on registers alone; returns something that depends on all of them.
-float multiply_add(int64_t rounds, float factor) {
-    std::array<std::array<float, kLanes>, kSums> sums{};
-    for (int64_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 32
-        for (auto& sum : sums) {
-#pragma GCC unroll 1
-#pragma GCC ivdep
-            for (float& lane : sum) {
-                lane = std::fma(lane, factor, 1.0F);
-            }
-        }
-    }
-    float total = 0.0F;
-    for (const auto& sum : sums) {
-        for (const float lane : sum) {
-            total += lane;
-        }
-    }
-    return total;
-}
-
-// GFLOP/s of `threads` threads, over about 5 ms.
-double peak_gflops(int threads) {
-    constexpr int64_t kRounds = 400'000;
-    std::vector<double> times(static_cast<size_t>(threads));
-    std::atomic<int> ready = 0;
-    const auto work = [&](size_t thread) {
-        ++ready;
-        while (ready < threads) {
-        }
-        times[thread] = milliseconds([] { benchmark::DoNotOptimize(multiply_add(kRounds, 0.5F)); });
-    };
-    std::vector<std::jthread> others;
-    for (int thread = 1; thread < threads; ++thread) {
-        others.emplace_back(work, static_cast<size_t>(thread));
-    }
-    work(0);
-    others.clear();
-    double gflops = 0.0;
-    for (const double time : times) {
-        gflops += 2.0 * kLanes * kSums * kRounds / (time * 1e6);
-    }
-    return gflops;
-}
 
 // One network in turns with the peak: images a second, GFLOP/s, and the share of the peak. Medians.
 void network(benchmark::State& state, const net::Graph& graph, int64_t side, plan::Precision precision) {

@@ -2,6 +2,7 @@
 #include "engine/errors.h"
 #include "engine/gpu.h"
 #include "engine/onednn/backend.h"
+#include "engine/onednn/training_backend.h"
 #include "engine/plan/describe.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -27,6 +28,7 @@ struct PlanOptions {
     std::string roof;
     std::string device = "cpu";
     bool json = false;
+    bool train = false;
 };
 
 // "HxW" or "N" for a square.
@@ -58,7 +60,26 @@ net::Graph network(const PlanOptions& given) {
     return net::resnet34({given.channels, given.sex_input, 0, given.outputs});
 }
 
+void print_training(const PlanOptions& given) {
+    if (!given.roof.empty()) {
+        throw UsageError("--roof models scoring only; leave it out to see a training step");
+    }
+    plan::TrainingOptions options;
+    std::tie(options.height, options.width) = parse_size(given.size);
+    options.batch = given.batch;
+    options.precision = given.precision;
+    options.loss = given.net == "unet" ? plan::Loss::segmentation : plan::Loss::absolute_error;
+    options.traits =
+        given.device == "cuda" ? session::gpu_training_traits() : onednn::make_training_backend(1)->traits();
+    const plan::TrainingPlan lowered = plan::lower_training(network(given), options);
+    std::cout << (given.json ? plan::as_json(lowered) : plan::as_table(lowered));
+}
+
 ExitCode print_plan(const PlanOptions& given) {
+    if (given.train) {
+        print_training(given);
+        return ExitCode::all_well;
+    }
     plan::Options options;
     std::tie(options.height, options.width) = parse_size(given.size);
     options.batch = given.batch;
@@ -81,7 +102,8 @@ void add_plan(CLI::App& program, Work& work) {
                     "Print what a network will do: every step with its shape, arithmetic, bytes moved and "
                     "place in memory",
                     "boneage plan resnet34 --size 224x224 --batch 16\n"
-                    "boneage plan unet --size 256x256 --base-width 16 --depth 4 --json");
+                    "boneage plan unet --size 256x256 --base-width 16 --depth 4 --json\n"
+                    "boneage plan resnet34 --train --batch 16 --precision bf16");
     auto given = std::make_shared<PlanOptions>();
     command->add_option("NETWORK", given->net, "resnet34 or unet")
         ->required()
@@ -110,6 +132,8 @@ void add_plan(CLI::App& program, Work& work) {
         ->type_name("DEVICE")
         ->check(CLI::IsMember({"cpu", "cuda"}))
         ->capture_default_str();
+    command->add_flag("--train", given->train,
+                      "Print a step of training instead: forward, loss and backward, and the memory that it takes");
     command->add_flag("--json", given->json, "Print JSON instead of a table");
     command->callback([given, &work] { work = [given] { return print_plan(*given); }; });
 }

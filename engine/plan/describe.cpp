@@ -1,8 +1,7 @@
 #include "engine/plan/describe.h"
 
-#include <algorithm>
-#include <array>
-#include <cstdio>
+#include "engine/plan/describe_text.h"
+
 #include <nlohmann/json.hpp>
 
 namespace boneage::plan {
@@ -10,61 +9,6 @@ namespace {
 
 const Value& value(const Plan& plan, ValueId id) {
     return plan.values[static_cast<size_t>(id)];
-}
-
-std::string shape_text(const Shape& s) {
-    std::string text = std::to_string(s.n);
-    for (const int64_t side : {s.h, s.w, s.c}) {
-        text += "x";
-        text += std::to_string(side);
-    }
-    return text;
-}
-
-std::string decimal(double number, int digits) {
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%.*f", digits, number);
-    return text.data();
-}
-
-// 1234567 -> 1.23 M; binary steps for bytes would hide the FLOP/byte ratio.
-std::string short_number(int64_t number) {
-    constexpr std::array<const char*, 5> kUnits{"", "k", "M", "G", "T"};
-    auto scaled = static_cast<double>(number);
-    size_t unit = 0;
-    while (scaled >= 999.5 && unit + 1 < kUnits.size()) {
-        scaled /= 1000;
-        ++unit;
-    }
-    if (number == 0) {
-        return "-";
-    }
-    return decimal(scaled, unit == 0 || scaled >= 99.95 ? 0 : (scaled >= 9.995 ? 1 : 2)) + " " + kUnits[unit];
-}
-
-using Row = std::vector<std::string>;
-
-// First two columns and the fourth are words, the rest numbers, which end together.
-std::string lay_out(const std::vector<Row>& rows) {
-    std::vector<size_t> widths(rows.front().size());
-    for (const Row& row : rows) {
-        for (size_t i = 0; i < row.size(); ++i) {
-            widths[i] = std::max(widths[i], row[i].size());
-        }
-    }
-    std::string text;
-    for (const Row& row : rows) {
-        std::string line;
-        for (size_t i = 0; i < row.size(); ++i) {
-            const std::string space(widths[i] - row[i].size(), ' ');
-            line += (i == 1 || i == 2 || i == 3) ? row[i] + space : space + row[i];
-            line += "  ";
-        }
-        line.erase(line.find_last_not_of(' ') + 1);
-        text += line;
-        text += '\n';
-    }
-    return text;
 }
 
 struct Totals {
@@ -147,7 +91,7 @@ std::string as_table(const Plan& plan, const Machine* machine) {
     if (machine != nullptr) {
         rows.back().push_back(decimal(1e6 * roof_seconds(plan, *machine), 1));
     }
-    text += lay_out(rows);
+    text += lay_out(rows, 3);
     text +=
         "\nFLOP: two per multiply-add of convolutions and linear layers. Arena: " + std::to_string(plan.arena_bytes) +
         " bytes for all values; " + std::to_string(plan.live_bytes) + " are in use at the fullest step (" +

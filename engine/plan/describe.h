@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/plan/cost_model.h"
+#include "engine/plan/training_plan.h"
 
 namespace boneage::plan {
 
@@ -14,6 +15,16 @@ std::string as_table(const Plan& plan, const Machine* machine = nullptr);
 // With a machine, every step and the totals also have "roof_us".
 std::string as_json(const Plan& plan, const Machine* machine = nullptr);
 
+// A step of training likewise: one row a step (layer, operation, what it reads and writes, work, place in the arena),
+// then what forward and backward compute and what lies in memory.
+std::string as_table(const TrainingPlan& plan);
+
+// "net", "training": true, "batch", ..., "loss", "inputs", "totals" (with "forward_flops", "backward_flops" and the
+// bytes of everything that memory_bytes() counts) and "steps" (with "backward", "reads", "writes", "parameters",
+// "gradients", "flops").
+std::string as_json(const TrainingPlan& plan);
+
 const char* name_of(Precision precision);
+const char* name_of(Loss loss);
 
 }  // namespace boneage::plan

@@ -225,8 +225,10 @@ void TrainingDraft::place_buffers() {
     }
     for (int64_t i = 0; i < end; ++i) {
         const Touched touched = touched_by(plan_.steps[static_cast<size_t>(i)].step);
-        for (const ValueId id : touched.values) {
-            touch(planned(id).buffer, i);
+        for (const auto* values : {&touched.reads, &touched.writes}) {
+            for (const ValueId id : *values) {
+                touch(planned(id).buffer, i);
+            }
         }
         for (const BufferId id : touched.buffers) {
             touch(id, i);

@@ -320,4 +320,13 @@ int64_t total_flops(const TrainingPlan& plan) {
     return total;
 }
 
+MemoryBytes memory_bytes(const TrainingPlan& plan) {
+    const int64_t parameters = plan.parameter_floats * size_of(DataType::f32);
+    return {.arena = plan.arena_bytes,
+            .parameters = parameters,
+            .gradients = parameters,
+            .moments = 2 * parameters,
+            .statistics = plan.statistic_floats * size_of(DataType::f32)};
+}
+
 }  // namespace boneage::plan

@@ -85,6 +85,18 @@ TrainingPlan lower_training(const net::Graph& graph, const TrainingOptions& opti
 
 int64_t total_flops(const TrainingPlan& plan);
 
+// What must lie in memory to train, in bytes. The scratch of steps is the back end's to know and comes on top, as do
+// averages where they are asked for.
+struct MemoryBytes {
+    int64_t arena = 0;
+    int64_t parameters = 0;
+    int64_t gradients = 0;
+    int64_t moments = 0;  // both of Adam's
+    int64_t statistics = 0;
+    [[nodiscard]] int64_t total() const { return arena + parameters + gradients + moments + statistics; }
+};
+MemoryBytes memory_bytes(const TrainingPlan& plan);
+
 // Between PyTorch's layout and a place's; `from` and `to` hold parameter.size() floats and must not overlap.
 void to_place(const ParameterPlace& place, const float* from, float* to);
 void from_place(const ParameterPlace& place, const float* from, float* to);

@@ -1,52 +1,74 @@
 #include "engine/plan/training_steps.h"
 
+#include <utility>
+
 namespace boneage::plan {
 namespace {
 
 struct Touch {
     using T = Touched;
-    T operator()(const ConvForward& s) const { return {{s.x, s.y}, {}}; }
-    T operator()(const ConvGradInput& s) const { return {{s.d_y, s.d_x}, {}}; }
-    T operator()(const ConvGradWeight& s) const { return {{s.x, s.d_y}, {}}; }
-    T operator()(const BiasGrad& s) const { return {{s.d_y}, {}}; }
-    T operator()(const BatchNormForward& s) const {
-        T touched{{s.x, s.y}, {s.norm.batch}};
-        if (s.residual) {
-            touched.values.push_back(*s.residual);
+    T operator()(const ConvForward& s) const {
+        T t{{s.x}, {s.y}, {}, {s.conv.weight}, {}};
+        if (s.bias) {
+            t.parameters.push_back(*s.bias);
         }
-        return touched;
+        return t;
+    }
+    T operator()(const ConvGradInput& s) const { return writing({s.d_y}, s.d_x, s.write, {s.conv.weight}); }
+    T operator()(const ConvGradWeight& s) const { return {{s.x, s.d_y}, {}, {}, {}, {s.conv.weight}}; }
+    T operator()(const BiasGrad& s) const { return {{s.d_y}, {}, {}, {}, {s.bias}}; }
+    T operator()(const BatchNormForward& s) const {
+        T t{{s.x}, {s.y}, {s.norm.batch}, {s.norm.weight, s.norm.bias}, {}};
+        if (s.residual) {
+            t.reads.push_back(*s.residual);
+        }
+        return t;
     }
     T operator()(const BatchNormBackward& s) const {
-        T touched{{s.d_y, s.x, s.d_x}, {s.norm.batch}};
+        T t{{s.d_y, s.x}, {s.d_x}, {s.norm.batch}, {s.norm.weight}, {s.norm.weight, s.norm.bias}};
         if (s.norm.relu) {
-            touched.values.push_back(s.y);
+            t.reads.push_back(s.y);
         }
         if (s.d_residual) {
-            touched.values.push_back(*s.d_residual);
+            t.writes.push_back(*s.d_residual);
         }
-        return touched;
+        return t;
     }
-    T operator()(const MaxPoolForward& s) const { return {{s.x, s.y}, {s.positions}}; }
-    T operator()(const MaxPoolBackward& s) const { return {{s.d_y, s.d_x}, {s.positions}}; }
-    T operator()(const AvgPoolForward& s) const { return {{s.x, s.y}, {}}; }
-    T operator()(const AvgPoolBackward& s) const { return {{s.d_y, s.d_x}, {}}; }
-    T operator()(const LinearForward& s) const { return {{s.x, s.y}, {}}; }
+    T operator()(const MaxPoolForward& s) const { return {{s.x}, {s.y}, {s.positions}, {}, {}}; }
+    T operator()(const MaxPoolBackward& s) const {
+        T t = writing({s.d_y}, s.d_x, s.write, {});
+        t.buffers.push_back(s.positions);
+        return t;
+    }
+    T operator()(const AvgPoolForward& s) const { return {{s.x}, {s.y}, {}, {}, {}}; }
+    T operator()(const AvgPoolBackward& s) const { return writing({s.d_y}, s.d_x, s.write, {}); }
+    T operator()(const LinearForward& s) const { return {{s.x}, {s.y}, {}, {s.weight, s.bias}, {}}; }
     T operator()(const LinearBackward& s) const {
-        T touched{{s.d_y, s.x}, {}};
+        T t{{s.d_y, s.x}, {}, {}, {}, {}};
         if (s.d_x) {
-            touched.values.push_back(*s.d_x);
+            t = writing(std::move(t.reads), *s.d_x, s.write, {s.weight});
         }
-        return touched;
+        t.gradients = {s.weight, s.bias};
+        return t;
     }
-    T operator()(const ReluBackward& s) const { return {{s.d_y, s.y}, {}}; }
-    T operator()(const DepthToSpace& s) const { return {{s.x, s.y}, {}}; }
-    T operator()(const SpaceToDepth& s) const { return {{s.x, s.y}, {}}; }
-    T operator()(const Copy& s) const { return {{s.x, s.y}, {}}; }
-    T operator()(const Accumulate& s) const { return {{s.x, s.y}, {}}; }
+    T operator()(const ReluBackward& s) const { return {{s.d_y, s.y}, {s.d_y}, {}, {}, {}}; }
+    T operator()(const DepthToSpace& s) const { return {{s.x}, {s.y}, {}, {}, {}}; }
+    T operator()(const SpaceToDepth& s) const { return {{s.x}, {s.y}, {}, {}, {}}; }
+    T operator()(const Copy& s) const { return {{s.x}, {s.y}, {}, {}, {}}; }
+    T operator()(const Accumulate& s) const { return writing({s.x}, s.y, Write::accumulate, {}); }
     T operator()(const AbsoluteErrorLoss& s) const {
-        return {{s.predictions, s.targets, s.weights, s.d_predictions}, {s.loss}};
+        return {{s.predictions, s.targets, s.weights}, {s.d_predictions}, {s.loss}, {}, {}};
     }
-    T operator()(const SegmentationLossStep& s) const { return {{s.logits, s.targets, s.d_logits}, {s.loss}}; }
+    T operator()(const SegmentationLossStep& s) const {
+        return {{s.logits, s.targets}, {s.d_logits}, {s.loss}, {}, {}};
+    }
+
+    static T writing(std::vector<ValueId> reads, ValueId id, Write write, std::vector<ParameterId> parameters) {
+        if (write == Write::accumulate) {
+            reads.push_back(id);
+        }
+        return {std::move(reads), {id}, {}, std::move(parameters), {}};
+    }
 };
 
 struct OpName {

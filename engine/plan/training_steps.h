@@ -174,10 +174,13 @@ using TrainingStep =
                  MaxPoolForward, MaxPoolBackward, AvgPoolForward, AvgPoolBackward, LinearForward, LinearBackward,
                  ReluBackward, DepthToSpace, SpaceToDepth, Copy, Accumulate, AbsoluteErrorLoss, SegmentationLossStep>;
 
-// Which values and buffers a step touches, whatever it does to them.
+// What a step reads and writes. A value that it changes, or adds to, is among both.
 struct Touched {
-    std::vector<ValueId> values;
-    std::vector<BufferId> buffers;
+    std::vector<ValueId> reads;
+    std::vector<ValueId> writes;
+    std::vector<BufferId> buffers;        // whatever it does to them
+    std::vector<ParameterId> parameters;  // read
+    std::vector<ParameterId> gradients;   // the parameters whose gradients it assigns
 };
 Touched touched_by(const TrainingStep& step);
 const char* op_name(const TrainingStep& step);

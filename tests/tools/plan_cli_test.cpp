@@ -1,8 +1,11 @@
 // boneage plan.
 #include "tests/support/program.h"
 
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 
 namespace boneage::testing {
 namespace {
@@ -51,6 +54,83 @@ TEST(PlanCommand, prints_a_table_with_totals) {
     for (const char* part : {"layer4.2.conv2", "conv+bias+add+relu", "sex_fc", "total", "Arena"}) {
         EXPECT_NE(outcome.out.find(part), std::string::npos) << part;
     }
+}
+
+TEST(PlanCommand, a_training_step_goes_forward_once_and_back_about_twice) {
+    const std::vector<std::string> network{"resnet34", "--channels", "3", "--batch", "2"};
+    std::vector<std::string> training = network;
+    training.emplace_back("--train");
+    const auto plan = planned(training);
+    const auto& totals = plan["totals"];
+    EXPECT_EQ(totals["forward_flops"], planned(network)["totals"]["flops"]);
+    const auto& conv1 = plan["steps"][0];
+    EXPECT_EQ(conv1["layer"], "conv1");
+    EXPECT_EQ(conv1["reads"][0]["name"], "image");
+    EXPECT_EQ(conv1["reads"][0]["shape"], (nlohmann::json{2, 224, 224, 3}));
+    EXPECT_EQ(conv1["writes"][0]["shape"], (nlohmann::json{2, 112, 112, 64}));
+    EXPECT_EQ(totals["backward_flops"].get<int64_t>(),
+              2 * totals["forward_flops"].get<int64_t>() - conv1["flops"].get<int64_t>())
+        << "nobody needs the gradient of the image";
+    EXPECT_EQ(totals["flops"].get<int64_t>(),
+              totals["forward_flops"].get<int64_t>() + totals["backward_flops"].get<int64_t>());
+}
+
+TEST(PlanCommand, a_training_step_makes_the_gradient_of_every_parameter_once) {
+    for (const char* network : {"resnet34", "unet"}) {
+        const auto plan = planned({network, "--train", "--size", "64", "--batch", "2"});
+        std::set<std::string> used;
+        std::multiset<std::string> learned;
+        for (const auto& step : plan["steps"]) {
+            const auto names = [&](const char* of) { return step[of].get<std::vector<std::string>>(); };
+            if (!step["backward"].get<bool>()) {
+                std::ranges::copy(names("parameters"), std::inserter(used, used.end()));
+            }
+            std::ranges::copy(names("gradients"), std::inserter(learned, learned.end()));
+        }
+        EXPECT_GT(used.size(), 50U) << network;
+        EXPECT_TRUE(std::ranges::equal(used, learned)) << network;
+    }
+}
+
+TEST(PlanCommand, a_training_step_counts_its_memory) {
+    const auto plan = planned({"resnet34", "--train", "--channels", "3", "--batch", "4"});
+    const auto& totals = plan["totals"];
+    const auto bytes = [&](const char* of) { return totals[std::string(of) + "_bytes"].get<int64_t>(); };
+    constexpr int64_t kParameters = 21'284'672 + 513;  // of torchvision's ResNet34 but for its head, and the head
+    EXPECT_GE(bytes("parameter"), 4 * kParameters);
+    EXPECT_LT(bytes("parameter"), 4 * kParameters + 4 * 64 * 120) << "padding";
+    EXPECT_EQ(bytes("gradient"), bytes("parameter"));
+    EXPECT_EQ(bytes("moment"), 2 * bytes("parameter"));
+    EXPECT_EQ(bytes("total"),
+              bytes("arena") + bytes("parameter") + bytes("gradient") + bytes("moment") + bytes("statistic"));
+    EXPECT_LE(bytes("live"), bytes("arena"));
+    const auto half = planned({"resnet34", "--train", "--channels", "3", "--batch", "4", "--precision", "bf16"});
+    EXPECT_NEAR(half["totals"]["arena_bytes"].get<double>(), 0.5 * static_cast<double>(bytes("arena")),
+                0.1 * static_cast<double>(bytes("arena")));
+}
+
+TEST(PlanCommand, prints_a_training_step_as_a_table) {
+    const Ran outcome = run_program({"plan", "unet", "--train", "--size", "32x64"});
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    for (const char* part : {"enc4.conv2/grad_input", "conv gradient, weight", "d_head.bias", "targets 1x32x64x1 f32",
+                             "cross-entropy and Dice", "total", "Adam's two moments"}) {
+        EXPECT_NE(outcome.out.find(part), std::string::npos) << part;
+    }
+}
+
+TEST(PlanCommand, says_why_a_training_step_cannot_be_planned) {
+    const auto reason = [](const std::vector<std::string>& arguments) {
+        std::vector<std::string> all{"plan", "resnet34", "--train"};
+        all.insert(all.end(), arguments.begin(), arguments.end());
+        const Ran outcome = run_program(all);
+        EXPECT_EQ(outcome.code, 2) << arguments.back();
+        EXPECT_TRUE(outcome.out.empty()) << arguments.back();
+        return outcome.err;
+    };
+    EXPECT_NE(reason({"--roof", "h200"}).find("--roof models scoring only"), std::string::npos);
+    EXPECT_NE(reason({"--precision", "f16"}).find("small gradients would vanish"), std::string::npos);
+    EXPECT_NE(reason({"--outputs", "2"}).find("one output channel"), std::string::npos);
+    EXPECT_NE(reason({"--size", "32"}).find("sees one pixel"), std::string::npos);
 }
 
 TEST(PlanCommand, refuses_what_cannot_be_planned) {
