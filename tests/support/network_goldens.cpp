@@ -34,7 +34,8 @@ std::pair<double, double> formula_range(const net::Parameter& parameter) {
     if (parameter.shape.size() <= 1) {
         return {-0.3, 0.3};
     }
-    const double bound = std::sqrt(6.0 / static_cast<double>(parameter.size() / parameter.shape[0]));
+    const int64_t fan_in = parameter.size() / parameter.shape[0];
+    const double bound = std::sqrt(6.0 / static_cast<double>(fan_in));
     return {-bound, bound};
 }
 
