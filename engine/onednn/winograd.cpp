@@ -12,13 +12,10 @@ namespace {
 using plan::Place;
 using namespace winograd;
 
-#ifdef __AVX512F__
-constexpr int kRows = 12;         // of a product of matrices that registers hold
-constexpr int kGradientRows = 8;  // the same where a panel is to be shared out evenly
-#else
-constexpr int kRows = 6;
-constexpr int kGradientRows = 4;
-#endif
+// Rows of a product of matrices that registers hold: enough to hide what a multiply-add takes.
+constexpr int kRows = kLanes == 16 ? 12 : kLanes == 8 ? 6 : 3;
+// The same where a panel is to be shared out evenly.
+constexpr int kGradientRows = kLanes == 16 ? 8 : kLanes == 8 ? 4 : 2;
 
 constexpr int64_t kBlockBytes = 8 << 20;  // of transformed tiles that are held at a time, to stay in the cache
 
@@ -28,14 +25,14 @@ template <int Rows>
                                             int64_t count, Lanes (&acc)[Rows][kParts]) {
     for (int64_t k = 0; k < count; ++k) {
         Lanes row[kParts];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
         for (int64_t part = 0; part < kParts; ++part) {
             row[part] = load(b + k * kPanel + part * kLanes);
         }
 #pragma GCC unroll 12
         for (int i = 0; i < Rows; ++i) {
             const float factor = a[i * a_row + k * a_step];
-#pragma GCC unroll 2
+#pragma GCC unroll 4
             for (int64_t part = 0; part < kParts; ++part) {
                 acc[i][part] += factor * row[part];
             }

@@ -9,10 +9,13 @@
 
 namespace boneage::onednn::winograd {
 
-#ifdef __AVX512F__
+// As many as this build's instructions hold.
+#if defined(__AVX512F__)
 constexpr int64_t kLanes = 16;
-#else
+#elif defined(__AVX__)
 constexpr int64_t kLanes = 8;
+#else
+constexpr int64_t kLanes = 4;
 #endif
 using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
