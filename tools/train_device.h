@@ -16,6 +16,8 @@ class TrainDevice {
 public:
     // Throws UsageError when options contradict each other, DeviceError when they ask for a GPU that cannot be used.
     explicit TrainDevice(const TrainOptions& options);
+    TrainDevice(const TrainDevice&) = delete;  // what it made points into it
+    TrainDevice& operator=(const TrainDevice&) = delete;
 
     [[nodiscard]] bool on_gpu() const { return gpu_ != nullptr; }
     // "oneDNN 2.6.3 on AVX2", or the GPU.

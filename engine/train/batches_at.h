@@ -77,8 +77,8 @@ public:
             pictures.push_back(cache.picture(i));
             masks.push_back(cache.mask(i));
         }
-        pictures_ = desk_.keep(std::move(pictures));
-        masks_ = desk_.keep(std::move(masks));
+        pictures_ = desk_.keep(pictures);
+        masks_ = desk_.keep(masks);
     }
 
     void make(const BatchDraw& batch, plan::TrainingExecutor& executor) override {

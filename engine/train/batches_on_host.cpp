@@ -15,8 +15,8 @@ public:
     Workers& queue() { return workers_; }
     // Pictures stay where the cache has them.
     static Tensor<const uint8_t, Host> keep(Tensor<const uint8_t, Host> pictures) { return pictures; }
-    Batch<const uint8_t, Host> keep(std::vector<Image<const uint8_t, Host>> images) {
-        const auto& kept = kept_.emplace_back(std::move(images));
+    Batch<const uint8_t, Host> keep(const std::vector<Image<const uint8_t, Host>>& images) {
+        const auto& kept = kept_.emplace_back(images);
         return batch_of<Host>(kept, kept.data());
     }
     static Picks<Host> picks(const BatchDraw& batch) {
