@@ -6,6 +6,7 @@
 #include "engine/plan/training_backend.h"
 #include "engine/row_order.h"
 #include "engine/session.h"
+#include "engine/train/batches.h"
 
 #include <functional>
 #include <memory>
@@ -50,7 +51,13 @@ public:
     // "NVIDIA H200, cuDNN 9.19.0".
     [[nodiscard]] virtual std::string describe() const = 0;
     virtual plan::TrainingBackend& backend() = 0;
+    // Runs what has been learned, on the same stream and as precisely.
+    virtual plan::Backend& judge() = 0;
     virtual Stream& stream() = 0;
+    // Where the pictures of a cache, which must outlive it, lie and batches are made. Throws OutOfDeviceMemory when
+    // there is no room for them.
+    virtual std::unique_ptr<train::Batches> batches(const train::AgeCache& cache) = 0;
+    virtual std::unique_ptr<train::Batches> batches(const train::MaskCache& cache) = 0;
 };
 
 // Throws DeviceError saying what to do when GPU `ordinal` cannot be used.

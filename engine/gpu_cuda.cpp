@@ -47,15 +47,26 @@ private:
 class CudaTraining : public GpuTraining {
 public:
     CudaTraining(int ordinal, const GpuTrainingOptions& options)
-        : stream_(ordinal), backend_(cudnn::make_training_backend(stream_, {options.autotune, options.preparing})) {}
+        : stream_(ordinal),
+          backend_(cudnn::make_training_backend(stream_, {options.autotune, options.preparing})),
+          judge_(cudnn::make_backend(stream_,
+                                     {.tf32 = false, .autotune = options.autotune, .preparing = options.preparing})) {}
 
     [[nodiscard]] std::string describe() const override { return stream_.device().name + ", " + cudnn::describe(); }
     plan::TrainingBackend& backend() override { return *backend_; }
+    plan::Backend& judge() override { return *judge_; }
     Stream& stream() override { return stream_; }
+    std::unique_ptr<train::Batches> batches(const train::AgeCache& cache) override {
+        return train::batches_on_device(cache, stream_);
+    }
+    std::unique_ptr<train::Batches> batches(const train::MaskCache& cache) override {
+        return train::batches_on_device(cache, stream_);
+    }
 
 private:
     Stream stream_;
     std::unique_ptr<plan::TrainingBackend> backend_;
+    std::unique_ptr<plan::Backend> judge_;
 };
 
 }  // namespace

@@ -96,4 +96,24 @@ std::optional<int> choose_gpu(const std::string& device) {
     return gpu;
 }
 
+void add_autotune_option(CLI::App& command, bool& autotune, const std::string& results) {
+    command
+        .add_flag("--autotune", autotune,
+                  "On a GPU: measure which of cuDNN's ways to compute each convolution is fastest. Takes minutes once "
+                  "for each batch size and precision; give it again later to use what was found, which is kept in "
+                  "$BONEAGE_CACHE (default ~/.cache/boneage). Last bits of " +
+                      results + " may differ from those without it")
+        ->group("Speed");
+}
+
+void check_autotune(bool autotune, const std::string& device, std::optional<int> gpu) {
+    if (!autotune || gpu) {
+        return;
+    }
+    if (device == "cpu") {
+        throw UsageError("--autotune measures what is fastest on a GPU; leave it out with --device cpu");
+    }
+    std::fprintf(stderr, "--autotune has no effect: there is no GPU here\n");
+}
+
 }  // namespace boneage::tools

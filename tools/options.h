@@ -48,6 +48,12 @@ void add_device_option(CLI::App& command, std::string& device);
 // these; DeviceError, saying what to do, when it asks for a GPU that cannot be used.
 std::optional<int> choose_gpu(const std::string& device);
 
+// --autotune. `results` is what may differ with it: "ages".
+void add_autotune_option(CLI::App& command, bool& autotune, const std::string& results);
+// Once the GPU is chosen: UsageError when --autotune was given with --device cpu; says on standard error that it has no
+// effect where auto found no GPU.
+void check_autotune(bool autotune, const std::string& device, std::optional<int> gpu);
+
 // "640x480": width, then height, each from `least` to `most`. UsageError naming the option otherwise.
 ImageSize size_of(const std::string& text, const char* option, int64_t least, int64_t most);
 

@@ -96,12 +96,7 @@ ExitCode score(const ScoreOptions& options) {
     opened.precision = options.precision;
     opened.stages_folder = options.stages;
     opened.autotune = options.autotune;
-    if (options.autotune && !opened.gpu) {
-        if (options.device == "cpu") {
-            throw UsageError("--autotune measures what is fastest on a GPU; leave it out with --device cpu");
-        }
-        std::fprintf(stderr, "--autotune has no effect: there is no GPU here\n");
-    }
+    check_autotune(options.autotune, options.device, opened.gpu);
     Preparation preparation(options.autotune);
     opened.preparing = [&](std::string_view) { preparation.step(); };
     const std::vector<session::Input> inputs = list_inputs(options);
@@ -200,12 +195,7 @@ void add_score(CLI::App& program, Work& work) {
         ->check(CLI::Range(1, 1024))
         ->group("Speed");
     add_precision_option(*command, options->precision);
-    command
-        ->add_flag("--autotune", options->autotune,
-                   "On a GPU: measure which of cuDNN's ways to compute each convolution is fastest. Takes minutes once "
-                   "for each batch size and precision; give it again later to use what was found, which is kept in "
-                   "$BONEAGE_CACHE (default ~/.cache/boneage). Last bits of ages may differ from those without it")
-        ->group("Speed");
+    add_autotune_option(*command, options->autotune, "ages");
     command->final_callback([options, &work] { work = [options] { return score(*options); }; });
 }
 

@@ -1,13 +1,12 @@
 // boneage train: a ResNet34 learns ages from a cache that `boneage prepare` made.
 #include "engine/errors.h"
 #include "engine/io/model_file.h"
-#include "engine/onednn/backend.h"
-#include "engine/onednn/training_backend.h"
 #include "engine/train/age_course.h"
 #include "engine/train/trainer.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
+#include "tools/train_device.h"
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
 
@@ -16,6 +15,8 @@
 
 namespace boneage::tools {
 namespace {
+
+constexpr int64_t kGpuJudgedBatch = 64;
 
 struct Options {
     TrainOptions shared;
@@ -34,6 +35,7 @@ std::string card_text(const Options& options, const train::AgeCourse& course, co
 
 ExitCode train_ages(const Options& options) {
     const std::atomic<bool>& stop = interrupted();
+    TrainDevice device(options.shared);
     const train::AgeCache cache((std::filesystem::path(options.shared.cache) / train::kAgeCacheName).string());
     const int threads = threads_of(options.shared);
     train::AgeCourseOptions course_options = options.course;
@@ -41,21 +43,23 @@ ExitCode train_ages(const Options& options) {
     course_options.augment = options.shared.augment;
     course_options.balance = options.shuffle ? std::nullopt : std::optional(options.balance);
     course_options.judged_precision = options.shared.precision;
-    const auto judge = onednn::make_backend({.threads = threads});
-    train::AgeCourse course(cache, course_options, *judge, threads);
+    if (device.on_gpu()) {
+        course_options.judged_batch = kGpuJudgedBatch;
+    }
+    train::AgeCourse course(cache, course_options, device.judge(), threads, device.batches(cache));
 
     const net::Graph graph = net::resnet34(course_options.network);
-    const auto backend = onednn::make_training_backend(threads, options.shared.convolutions);
+    const plan::ParameterSource start = starting_parameters(options.shared, course_options.network);
     plan::TrainingOptions lowering;
     lowering.batch = options.shared.batch;
     lowering.height = cache.recipe().input.height;
     lowering.width = cache.recipe().input.width;
     lowering.precision = options.shared.precision;
     lowering.loss = plan::Loss::absolute_error;
-    lowering.traits = backend->traits();
-    plan::TrainingExecutor executor(plan::lower_training(graph, lowering), *backend,
-                                    starting_parameters(options.shared, course_options.network),
+    lowering.traits = device.backend().traits();
+    plan::TrainingExecutor executor(plan::lower_training(graph, lowering), device.backend(), start,
                                     optimiser_options(options.shared));
+    device.prepare(course, start);
 
     TrainProgress progress(course, options.shared.epochs, options.shared.batch);
     train::TrainObserver observer = progress.observer();
@@ -67,6 +71,7 @@ ExitCode train_ages(const Options& options) {
                         parameters, io::StoredType::f32);
     };
     train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::lower), observer);
+    progress.say("computing with " + device.describe());
     if (const auto sampling = course.sampling(trainer.epochs())) {
         progress.say(sampling->text());
     }
@@ -90,6 +95,7 @@ void add_train(CLI::App& program, Work& work) {
         "crash or a power cut; the running epoch is lost at most.",
         "boneage train cache/ -o run/ --epochs 60 --precision bf16\n"
         "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
+        "boneage train cache/ -o run/ --device cuda --precision bf16 --autotune\n"
         "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
     add_train_options(*command, options->shared, 16);
     command

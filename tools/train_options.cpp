@@ -125,11 +125,14 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
                                                                    {"direct", onednn::Convolutions::direct}};
     command
         .add_option("--convolutions", options.convolutions,
-                    "3x3 layers in float32: winograd for speed, or direct, whose gradients match PyTorch's to 1e-4 "
+                    "On processors, 3x3 layers in float32: winograd for speed, or direct, whose gradients match "
+                    "PyTorch's to 1e-4 "
                     "(default winograd)")
         ->type_name("WAY")
         ->transform(one_word_of(convolutions))
         ->group(kRun);
+    add_device_option(command, options.device);
+    add_autotune_option(command, options.autotune, "weights");
     add_rate_options(command, options);
     add_augment_options(command, options.augment);
 }

@@ -21,8 +21,10 @@ struct TrainOptions {
     int64_t epochs = 100;
     int64_t batch = 16;
     plan::Precision precision = plan::Precision::f32;
-    onednn::Convolutions convolutions = onednn::Convolutions::winograd;
+    std::optional<onednn::Convolutions> convolutions;  // on processors
     int threads = 0;
+    std::string device = "auto";
+    bool autotune = false;
 
     std::string schedule = "plateau-torch";
     double rate = 1e-3;

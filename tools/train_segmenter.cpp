@@ -1,12 +1,11 @@
 // boneage train-segmenter: a U-Net learns masks from a cache that `boneage prepare --masks` made.
 #include "engine/io/model_file.h"
-#include "engine/onednn/backend.h"
-#include "engine/onednn/training_backend.h"
 #include "engine/train/mask_course.h"
 #include "engine/train/trainer.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
+#include "tools/train_device.h"
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
 
@@ -31,26 +30,26 @@ std::string card_text(const Options& options, const train::MaskCourse& course, c
 
 ExitCode train_masks(const Options& options) {
     const std::atomic<bool>& stop = interrupted();
+    TrainDevice device(options.shared);
     const train::MaskCache cache((std::filesystem::path(options.shared.cache) / train::kMaskCacheName).string());
     const int threads = threads_of(options.shared);
     train::MaskCourseOptions course_options = options.course;
     course_options.seed = options.shared.seed;
     course_options.augment = options.shared.augment;
     course_options.judged_precision = options.shared.precision;
-    const auto judge = onednn::make_backend({.threads = threads});
-    train::MaskCourse course(cache, course_options, *judge, threads);
+    train::MaskCourse course(cache, course_options, device.judge(), threads, device.batches(cache));
 
-    const auto backend = onednn::make_training_backend(threads, options.shared.convolutions);
+    const plan::ParameterSource start = starting_parameters(options.shared, course_options.network);
     plan::TrainingOptions lowering;
     lowering.batch = options.shared.batch;
     lowering.height = cache.recipe().segment.patch;
     lowering.width = cache.recipe().segment.patch;
     lowering.precision = options.shared.precision;
     lowering.loss = plan::Loss::segmentation;
-    lowering.traits = backend->traits();
-    plan::TrainingExecutor executor(plan::lower_training(net::unet(course_options.network), lowering), *backend,
-                                    starting_parameters(options.shared, course_options.network),
-                                    optimiser_options(options.shared));
+    lowering.traits = device.backend().traits();
+    plan::TrainingExecutor executor(plan::lower_training(net::unet(course_options.network), lowering), device.backend(),
+                                    start, optimiser_options(options.shared));
+    device.prepare(course, start);
 
     TrainProgress progress(course, options.shared.epochs, options.shared.batch);
     train::TrainObserver observer = progress.observer();
@@ -62,6 +61,7 @@ ExitCode train_masks(const Options& options) {
                         parameters, io::StoredType::f32);
     };
     train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::higher), observer);
+    progress.say("computing with " + device.describe());
     progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
                  std::to_string(course.validation_samples()) + " to judge by, patches of " +
                  std::to_string(lowering.width) + " pixels");

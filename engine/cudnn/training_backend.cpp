@@ -3,6 +3,7 @@
 #include "engine/cudnn/training_conv.h"
 #include "engine/plan/kernel_steps.h"
 #include "engine/plan/on_stream.h"
+#include "engine/plan/queued_reading.h"
 #include "engine/plan/recorded.h"
 
 namespace boneage::cudnn {
@@ -39,6 +40,9 @@ public:
     }
     [[nodiscard]] std::unique_ptr<plan::Runnable> repeated(std::function<void()> body) override {
         return std::make_unique<plan::Recorded>(stream_, std::move(body));
+    }
+    [[nodiscard]] std::unique_ptr<plan::Reading> reading(const std::byte* from, int64_t bytes) override {
+        return std::make_unique<plan::QueuedReading>(stream_, from, bytes);
     }
 
 private:

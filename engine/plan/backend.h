@@ -55,7 +55,8 @@ public:
     [[nodiscard]] virtual Memory allocate(int64_t bytes) = 0;
     // Whether the host may dereference this memory; then inputs and outputs are used where they lie.
     [[nodiscard]] virtual bool host_addressable() const = 0;
-    // Between host memory and the back end's, in the order of the steps run; download() waits for them.
+    // Between host memory and the back end's, in the order of the steps run. Once upload() returns, `from` may be
+    // written to again; download() waits for the steps.
     virtual void upload(std::byte* to, const void* from, int64_t bytes) = 0;
     virtual void download(void* to, const std::byte* from, int64_t bytes) = 0;
     // Waits until everything run so far is done.

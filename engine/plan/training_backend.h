@@ -57,6 +57,19 @@ struct AverageBuffers {
     int64_t size = 0;
 };
 
+// Reads one piece of the back end's memory after steps, without keeping the steps behind them waiting.
+class Reading {
+public:
+    // How many notes may wait to be taken.
+    static constexpr size_t kNotes = 2;
+
+    virtual ~Reading() = default;
+    // Notes what lies there once the steps run so far are done.
+    virtual void note() = 0;
+    // The oldest note that has not been taken; waits for its steps only.
+    virtual void take(void* to) = 0;
+};
+
 // Everything expensive happens in make(): running allocates nothing. What `memory` points to must stay where it is as
 // long as the runnable lives. A back end must outlive what it made, and serves one thread at a time.
 class TrainingBackend : public BackendMemory {
@@ -71,6 +84,8 @@ public:
     // A runnable without scratch that does what `body` does, and `body` does the same at every call: it runs runnables
     // of this back end. A device may record it once and launch the recording from then on; here every run calls it.
     [[nodiscard]] virtual std::unique_ptr<Runnable> repeated(std::function<void()> body);
+    // Readings of `bytes` bytes at `from`. A device may queue its notes; here note() waits.
+    [[nodiscard]] virtual std::unique_ptr<Reading> reading(const std::byte* from, int64_t bytes);
 };
 
 }  // namespace boneage::plan

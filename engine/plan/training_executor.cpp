@@ -84,6 +84,7 @@ void TrainingExecutor::make_steps() {
         enqueue_optimise();
         enqueue_average();
     });
+    loss_reading_ = backend_.reading(memory_.buffer(plan_.loss), loss_bytes());
 }
 
 TrainingExecutor::Flat TrainingExecutor::allocate_zeros(int64_t floats) {
@@ -235,10 +236,23 @@ std::vector<float> TrainingExecutor::download(const float* from, int64_t floats)
     return values;
 }
 
+int64_t TrainingExecutor::loss_bytes() const {
+    return static_cast<int64_t>(plan_.options.loss == Loss::segmentation ? sizeof(SegmentationLoss) : sizeof(float));
+}
+
 SegmentationLoss TrainingExecutor::loss() const {
     SegmentationLoss loss{};
-    const auto bytes = plan_.options.loss == Loss::segmentation ? sizeof(SegmentationLoss) : sizeof(float);
-    backend_.download(&loss, memory_.buffer(plan_.loss), static_cast<int64_t>(bytes));
+    backend_.download(&loss, memory_.buffer(plan_.loss), loss_bytes());
+    return loss;
+}
+
+void TrainingExecutor::note_loss() {
+    loss_reading_->note();
+}
+
+SegmentationLoss TrainingExecutor::take_loss() {
+    SegmentationLoss loss{};
+    loss_reading_->take(&loss);
     return loss;
 }
 

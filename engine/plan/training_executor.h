@@ -56,6 +56,12 @@ public:
     // As train(), for callers whose inputs lie at place() already: queues it without waiting. Only parameters that
     // differ from the last ones are copied.
     void enqueue_train(const AdamParams& params, std::optional<float> average_decay = {});
+    // Queues a note of the loss as it is once all that is queued so far is done; Reading::kNotes may wait to be taken.
+    void note_loss();
+    // The oldest note; waits for its steps, not for what was queued behind them.
+    [[nodiscard]] SegmentationLoss take_loss();
+    // Whether steps are only queued, for a device: then the host does well to queue one while another is computed.
+    [[nodiscard]] bool queues() const { return !backend_.host_addressable(); }
 
     // Of the last run(): the loss, and what it was computed from. For absolute errors `total` is all there is.
     [[nodiscard]] SegmentationLoss loss() const;
@@ -103,6 +109,7 @@ private:
     void load(const ParameterSource& parameters);
     void make_steps();
     void upload_inputs();
+    [[nodiscard]] int64_t loss_bytes() const;
     void set_params(const AdamParams& params);
     void set_decay(float decay);
     void enqueue_optimise();
@@ -128,6 +135,7 @@ private:
     std::unique_ptr<Runnable> clip_step_;
     std::vector<std::unique_ptr<Runnable>> average_steps_;
     std::unique_ptr<Runnable> train_step_;
+    std::unique_ptr<Reading> loss_reading_;
     std::map<ValueId, std::vector<float>> staging_;  // inputs, where the host cannot reach the arena
     std::vector<int64_t> batches_before_;            // of each of the plan's counters
 };

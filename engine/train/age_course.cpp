@@ -24,11 +24,13 @@ std::vector<double> ages_of(const AgeCache& cache, std::span<const int64_t> samp
 
 }  // namespace
 
-AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads)
+AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads,
+                     std::unique_ptr<Batches> batches)
     : cache_(cache),
       options_(options),
       backend_(backend),
       workers_(threads),
+      batches_(batches ? std::move(batches) : batches_on_host(cache, workers_)),
       training_(cache.of_split(kTrainSplit)),
       validation_(cache.of_split(kValSplit)) {
     if (training_.empty() || validation_.empty()) {
@@ -71,34 +73,37 @@ std::vector<int64_t> AgeCourse::draws_per_category(std::span<const int64_t> samp
 }
 
 void AgeCourse::fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) {
-    const auto n = static_cast<int64_t>(samples.size());
-    std::vector<int32_t> indices(samples.begin(), samples.end());
-    const AugmentDraws draws{options_.seed, first_draw};
-    const pipeline::Recipe::Input& input = cache_.recipe().input;
-    augment(workers_, cache_.pictures(), {indices.data(), n}, {&draws, 1},
-            {executor.input("image").data(), n, input.height, input.width, options_.network.channels}, options_.augment,
-            pipeline::normalise_params(input), scratch_.bytes(augment_scratch_bytes(n)));
+    BatchDraw batch;
+    batch.pictures.assign(samples.begin(), samples.end());
+    batch.draws = {options_.seed, first_draw};
+    batch.augment = options_.augment;
 
     const pipeline::Recipe::Age& scale = cache_.recipe().age;
-    const std::span<float> targets = executor.input("targets");
-    for (size_t i = 0; i < samples.size(); ++i) {
-        const double age = cache_.ages_months()[static_cast<size_t>(samples[i])];
-        targets[i] = static_cast<float>((age - scale.mean_months) / scale.deviation_months);
+    std::vector<float> targets;
+    for (const int64_t sample : samples) {
+        const double age = cache_.ages_months()[static_cast<size_t>(sample)];
+        targets.push_back(static_cast<float>((age - scale.mean_months) / scale.deviation_months));
     }
-    std::ranges::fill(executor.input("weights"), 1.0F);
+    batch.inputs = {{"targets", std::move(targets)}, {"weights", std::vector<float>(samples.size(), 1.0F)}};
     if (options_.network.sex_input) {
-        const std::span<float> sexes = executor.input("sex");
+        std::vector<float> sexes;
         for (size_t i = 0; i < samples.size(); ++i) {
             const bool withheld =
                 static_cast<double>(Rng(options_.seed, kSexStream | (first_draw + i)).uniform()) < options_.unknown_sex;
-            sexes[i] = withheld ? 0.0F : cache_.sexes()[static_cast<size_t>(samples[i])];
+            sexes.push_back(withheld ? 0.0F : cache_.sexes()[static_cast<size_t>(samples[i])]);
         }
+        batch.inputs.push_back({"sex", std::move(sexes)});
     }
+    batches_->make(batch, executor);
+}
+
+pipeline::AgeNetwork AgeCourse::judged_network(const plan::ParameterSource& parameters) {
+    return {
+        {options_.network, parameters}, cache_.recipe(), backend_, options_.judged_precision, options_.judged_batch};
 }
 
 Judgement AgeCourse::judge(const plan::ParameterSource& parameters) {
-    pipeline::AgeNetwork network({options_.network, parameters}, cache_.recipe(), backend_, options_.judged_precision,
-                                 options_.judged_batch);
+    pipeline::AgeNetwork network = judged_network(parameters);
     const Tensor<const uint8_t, Host> pictures = cache_.pictures();
     const NormaliseParams params = pipeline::normalise_params(cache_.recipe().input);
     std::vector<pipeline::Ages> ages;

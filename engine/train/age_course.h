@@ -3,6 +3,7 @@
 
 #include "engine/pipeline/age_network.h"
 #include "engine/train/age_cache.h"
+#include "engine/train/batches.h"
 #include "engine/train/course.h"
 #include "engine/train/sampler.h"
 #include "kernels/image/augment.h"
@@ -30,13 +31,15 @@ inline constexpr const char* kUnknownSexMae = "val_mae_months_unknown_sex";
 
 class AgeCourse final : public Course {
 public:
-    // `backend` judges; it and `cache` must outlive this. Throws UsageError when the cache has no training or no
-    // validation samples.
-    AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads);
+    // `backend` judges; it and `cache` must outlive this. `batches` says where batches of `cache` are made: on the host
+    // unless it is given. Throws UsageError when the cache has no training or no validation samples.
+    AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads,
+              std::unique_ptr<Batches> batches = nullptr);
 
     [[nodiscard]] std::vector<int64_t> epoch(int64_t epoch) const override;
     void fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) override;
     [[nodiscard]] Judgement judge(const plan::ParameterSource& parameters) override;
+    void prepare_judging(const plan::ParameterSource& parameters) override { judged_network(parameters); }
     [[nodiscard]] Better better() const override { return Better::lower; }
     [[nodiscard]] std::string metric_name() const override { return "MAE"; }
     [[nodiscard]] std::string metric_unit() const override { return "months"; }
@@ -52,12 +55,13 @@ public:
 
 private:
     [[nodiscard]] std::vector<int64_t> drawn(int64_t epoch) const;
+    pipeline::AgeNetwork judged_network(const plan::ParameterSource& parameters);
 
     const AgeCache& cache_;
     AgeCourseOptions options_;
     plan::Backend& backend_;
     Workers workers_;
-    HostScratch scratch_;
+    std::unique_ptr<Batches> batches_;
     std::vector<int64_t> training_;  // places in the cache
     std::vector<int64_t> validation_;
     std::optional<WeightedSampler> sampler_;

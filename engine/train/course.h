@@ -24,10 +24,13 @@ public:
 
     // The samples of one epoch in their order; the same whenever the same epoch is asked for.
     [[nodiscard]] virtual std::vector<int64_t> epoch(int64_t epoch) const = 0;
-    // Fills the inputs and targets of one batch. Sample i is changed by what draw `first_draw` + i decides.
+    // Fills the inputs and targets of one batch at their places, on a device by queueing it before the coming step.
+    // Sample i is changed by what draw `first_draw` + i decides.
     virtual void fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) = 0;
 
     [[nodiscard]] virtual Judgement judge(const plan::ParameterSource& parameters) = 0;
+    // Makes once what judge() makes every time, for back ends that keep what takes them long.
+    virtual void prepare_judging(const plan::ParameterSource& parameters) = 0;
     [[nodiscard]] virtual Better better() const = 0;
     // The metric for people: "MAE" in "months"; the unit may be "".
     [[nodiscard]] virtual std::string metric_name() const = 0;

@@ -1,6 +1,5 @@
 #include "engine/train/mask_course.h"
 
-#include "engine/pipeline/kernel_params.h"
 #include "engine/pipeline/stages.h"
 #include "engine/train/sampler.h"
 #include "kernels/base/error.h"
@@ -26,8 +25,13 @@ double dice(Image<const uint8_t, Host> a, Image<const uint8_t, Host> b) {
     return either == 0 ? 1.0 : 2.0 * static_cast<double>(both) / static_cast<double>(either);
 }
 
-MaskCourse::MaskCourse(const MaskCache& cache, const MaskCourseOptions& options, plan::Backend& backend, int threads)
-    : cache_(cache), options_(options), backend_(backend), workers_(threads) {
+MaskCourse::MaskCourse(const MaskCache& cache, const MaskCourseOptions& options, plan::Backend& backend, int threads,
+                       std::unique_ptr<Batches> batches)
+    : cache_(cache),
+      options_(options),
+      backend_(backend),
+      workers_(threads),
+      batches_(batches ? std::move(batches) : batches_on_host(cache, workers_)) {
     std::vector<int64_t> order(static_cast<size_t>(cache.count()));
     std::iota(order.begin(), order.end(), int64_t{0});
     std::ranges::sort(order, {}, [&](int64_t i) { return cache.ids()[static_cast<size_t>(i)]; });
@@ -38,12 +42,6 @@ MaskCourse::MaskCourse(const MaskCache& cache, const MaskCourseOptions& options,
     if (validation_.empty() || training_.empty()) {
         throw UsageError("of " + std::to_string(cache.count()) +
                          " pictures with masks none can be held out to judge by");
-    }
-    for (int64_t i = 0; i < cache.count(); ++i) {
-        pictures_.push_back(cache.picture(i));
-        masks_.push_back(cache.mask(i));
-        max_height_ = std::max(max_height_, pictures_.back().height);
-        max_width_ = std::max(max_width_, pictures_.back().width);
     }
 }
 
@@ -56,20 +54,19 @@ std::vector<int64_t> MaskCourse::epoch(int64_t epoch) const {
 }
 
 void MaskCourse::fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) {
-    const auto n = static_cast<int64_t>(samples.size());
-    const int64_t patch = cache_.recipe().segment.patch;
-    const std::vector<int32_t> indices(samples.begin(), samples.end());
-    const AugmentDraws draws{options_.seed, first_draw};
-    augment_patches(workers_, {pictures_.data(), cache_.count(), max_height_, max_width_},
-                    {masks_.data(), cache_.count(), max_height_, max_width_}, {indices.data(), n}, {&draws, 1},
-                    {executor.input("image").data(), n, patch, patch, options_.network.channels},
-                    {executor.input("targets").data(), n, patch, patch}, options_.augment,
-                    pipeline::normalise_params(cache_.recipe().segment), scratch_.bytes(augment_scratch_bytes(n)));
+    BatchDraw batch;
+    batch.pictures.assign(samples.begin(), samples.end());
+    batch.draws = {options_.seed, first_draw};
+    batch.augment = options_.augment;
+    batches_->make(batch, executor);
+}
+
+pipeline::Segmenter MaskCourse::judged_network(const plan::ParameterSource& parameters) {
+    return {{options_.network, parameters}, cache_.recipe().segment, backend_, options_.judged_precision};
 }
 
 Judgement MaskCourse::judge(const plan::ParameterSource& parameters) {
-    pipeline::Segmenter segmenter({options_.network, parameters}, cache_.recipe().segment, backend_,
-                                  options_.judged_precision);
+    pipeline::Segmenter segmenter = judged_network(parameters);
     HostImage<uint8_t> found;
     double total = 0;
     double total_largest = 0;

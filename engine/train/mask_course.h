@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/pipeline/segmenter.h"
+#include "engine/train/batches.h"
 #include "engine/train/course.h"
 #include "engine/train/mask_cache.h"
 #include "kernels/image/augment.h"
@@ -26,13 +27,15 @@ double dice(Image<const uint8_t, Host> a, Image<const uint8_t, Host> b);
 
 class MaskCourse final : public Course {
 public:
-    // `backend` judges; it and `cache` must outlive this. Throws UsageError when there are too few pictures to hold any
-    // out.
-    MaskCourse(const MaskCache& cache, const MaskCourseOptions& options, plan::Backend& backend, int threads);
+    // `backend` judges; it and `cache` must outlive this. `batches` says where batches of `cache` are made: on the host
+    // unless it is given. Throws UsageError when there are too few pictures to hold any out.
+    MaskCourse(const MaskCache& cache, const MaskCourseOptions& options, plan::Backend& backend, int threads,
+               std::unique_ptr<Batches> batches = nullptr);
 
     [[nodiscard]] std::vector<int64_t> epoch(int64_t epoch) const override;
     void fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) override;
     [[nodiscard]] Judgement judge(const plan::ParameterSource& parameters) override;
+    void prepare_judging(const plan::ParameterSource& parameters) override { judged_network(parameters); }
     [[nodiscard]] Better better() const override { return Better::higher; }
     [[nodiscard]] std::string metric_name() const override { return "Dice"; }
     [[nodiscard]] std::string metric_unit() const override { return ""; }
@@ -47,15 +50,14 @@ public:
     [[nodiscard]] int64_t validation_samples() const { return static_cast<int64_t>(validation_.size()); }
 
 private:
+    pipeline::Segmenter judged_network(const plan::ParameterSource& parameters);
+
     const MaskCache& cache_;
     MaskCourseOptions options_;
     plan::Backend& backend_;
     Workers workers_;
     HostScratch scratch_;
-    std::vector<Image<const uint8_t, Host>> pictures_;
-    std::vector<Image<const uint8_t, Host>> masks_;
-    int64_t max_height_ = 0;
-    int64_t max_width_ = 0;
+    std::unique_ptr<Batches> batches_;
     std::vector<int64_t> training_;  // places in the cache
     std::vector<int64_t> validation_;
 };

@@ -125,27 +125,43 @@ std::optional<float> Trainer::average_decay() const {
 bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record) {
     const int64_t batch = executor_.plan().options.batch;
     const int64_t steps = static_cast<int64_t>(samples.size()) / batch;
+    // On a device the next step is queued before the last one's loss is looked at: it never waits for the host.
+    const int64_t ahead = executor_.queues() ? 1 : 0;
+    const int64_t steps_before = executor_.step();
     AdamParams adam = options_.adam;
     double total = 0;
-    const Clock::time_point start = Clock::now();
-    for (int64_t i = 0; i < steps; ++i) {
-        if (stop) {
-            return false;
+    int64_t seen = 0;
+    const auto see_loss = [&] {
+        const double loss = executor_.take_loss().total * course_.loss_scale();
+        ++seen;
+        if (!std::isfinite(loss)) {
+            throw Error("the training diverged in step " + std::to_string(steps_before + seen) +
+                        ": its loss is no longer a number; resume with a smaller learning rate");
         }
-        const int64_t first = i * batch;
+        total += loss;
+        observer_.step(seen, steps, total / static_cast<double>(seen));
+    };
+    const Clock::time_point start = Clock::now();
+    int64_t queued = 0;
+    while (queued < steps && !stop) {
+        const int64_t first = queued * batch;
         const auto draw = static_cast<uint64_t>(epoch_) * samples.size() + static_cast<uint64_t>(first);
         course_.fill(std::span(samples).subspan(static_cast<size_t>(first), static_cast<size_t>(batch)), draw,
                      executor_);
         adam.learning_rate = schedule_.learning_rate(
-            executor_.step(), static_cast<double>(epoch_) + static_cast<double>(i) / static_cast<double>(steps));
-        executor_.train(adam, average_decay());
-        const double loss = executor_.loss().total * course_.loss_scale();
-        if (!std::isfinite(loss)) {
-            throw Error("the training diverged in step " + std::to_string(executor_.step()) +
-                        ": its loss is no longer a number; resume with a smaller learning rate");
+            executor_.step(), static_cast<double>(epoch_) + static_cast<double>(queued) / static_cast<double>(steps));
+        executor_.enqueue_train(adam, average_decay());
+        executor_.note_loss();
+        ++queued;
+        if (queued - seen > ahead) {
+            see_loss();
         }
-        total += loss;
-        observer_.step(i + 1, steps, total / static_cast<double>(i + 1));
+    }
+    while (seen < queued) {
+        see_loss();
+    }
+    if (queued < steps) {
+        return false;
     }
     record.train_loss = total / static_cast<double>(steps);
     record.learning_rate = adam.learning_rate;

@@ -2,6 +2,7 @@
 // killed.
 #include "tests/support/folder.h"
 #include "tests/support/program.h"
+#include "tests/support/refusal.h"
 
 #include <chrono>
 #include <gtest/gtest.h>
@@ -40,8 +41,9 @@ protected:
         ASSERT_EQ(ran.code, 0) << ran.err;
     }
     std::vector<std::string> train_command(const std::string& run, int epochs) const {
-        return {"train", at("cache"), "-o",   at(run), "--epochs", std::to_string(epochs), "--batch", "4", "--threads",
-                "1",     "--rate",    "3e-4", "--ema", "0.9"};
+        return {"train",   at("cache"), "-o",        at(run), "--epochs", std::to_string(epochs),
+                "--batch", "4",         "--threads", "1",     "--rate",   "3e-4",
+                "--ema",   "0.9",       "--device",  "cpu"};
     }
     static void expect_epochs(const std::string& log, size_t count) {
         std::istringstream lines(log);
@@ -60,8 +62,8 @@ TEST_F(TrainTest, what_it_trains_scores_and_says_how_it_was_made) {
     prepare();
     const Ran ran = run_program(train_command("run", 2));
     ASSERT_EQ(ran.code, 0) << ran.err;
-    for (const char* part : {"effective sample size", "11 pictures to train on, 5 to judge by", "epoch 2 of 2",
-                             "validation MAE", "months", "left"}) {
+    for (const char* part : {"effective sample size", "computing with oneDNN", "11 pictures to train on, 5 to judge by",
+                             "epoch 2 of 2", "validation MAE", "months", "left"}) {
         EXPECT_NE(ran.err.find(part), std::string::npos) << part << "\n" << ran.err;
     }
     expect_epochs(text_of(at("run/train.jsonl")), 2);
@@ -150,6 +152,24 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     refused(train_command("run", 1), 2, "--resume");
     fs::resize_file(at("cache/ages.safetensors"), fs::file_size(at("cache/ages.safetensors")) / 2);
     refused(train_command("other", 1), 2, "ages.safetensors");
+}
+
+TEST_F(TrainTest, options_of_a_gpu_are_refused_where_they_mean_nothing) {
+    prepare();
+    const auto refused = [&](const std::vector<std::string>& options, int code, const std::string& part) {
+        for (const char* command : {"train", "train-segmenter"}) {
+            std::vector<std::string> all{command, at("cache"), "-o", at("run")};
+            all.insert(all.end(), options.begin(), options.end());
+            const Ran ran = run_program(all);
+            EXPECT_EQ(not_refused(ran, code), "") << command;
+            EXPECT_NE(ran.err.find(part), std::string::npos) << ran.err;
+        }
+        EXPECT_FALSE(fs::exists(at("run")));
+    };
+    refused({"--device", "cuda:99"}, 3, "--device cuda:99 cannot be used: ");
+    refused({"--device", "tpu"}, 2, "--device tpu is unknown");
+    refused({"--device", "cpu", "--autotune"}, 2, "--autotune measures what is fastest on a GPU");
+    refused({"--device", "cuda", "--convolutions", "direct"}, 2, "--convolutions says how processors compute");
 }
 
 TEST_F(TrainTest, learns_masks_that_people_drew) {
