@@ -3,7 +3,7 @@
 #
 #   tools/gpu_check.sh bundle [FOLDER]    builds, and gathers programs, libraries and samples (default build/gpu_bundle),
 #                                         also as FOLDER.tar.xz
-#   FOLDER/gpu_check.sh run [OUT]         there: tests, compute-sanitizer, ages against the CPU's, benchmarks
+#   FOLDER/gpu_check.sh run [OUT]         there: tests, compute-sanitizer, ages and training against the CPU's, benchmarks
 #   tools/gpu_check.sh                    both, on a machine that has toolkit and GPU
 #
 # The run ends in a table and writes OUT/gpu_check.json, to be kept in bench/baselines/; its exit status is 0 only when
@@ -120,13 +120,38 @@ for run, most in limits.items():
 PYTHON
 }
 
+# A short training on the samples, and its resumption, on the GPU and on the CPU: the first epoch's losses are the same.
+compare_training() {
+    local work=$out/training device
+    rm -rf "$work"
+    mkdir -p "$work"
+    awk -F, 'NR == 1 {print $0 ",split"; next} {print $0 "," (NR % 3 ? "train" : "val")}' "$here/radiographs/labels.csv" \
+        >"$work/labels.csv"
+    "$here/bin/boneage" prepare "$here/radiographs" --labels "$work/labels.csv" --input 64x80 -o "$work/cache"
+    for device in cpu cuda; do
+        local train=("$here/bin/boneage" train "$work/cache" -o "$work/$device" --device "$device" --batch 2 --rate 1e-4)
+        [ $device = cuda ] || train+=(--convolutions direct)
+        "${train[@]}" --epochs 2
+        "${train[@]}" --epochs 4 --resume
+    done
+    python3 - "$work" <<'PYTHON'
+import json, math, sys
+epochs = {device: [json.loads(line) for line in open(f"{sys.argv[1]}/{device}/train.jsonl")] for device in ("cpu", "cuda")}
+assert all(len(run) == 4 and all(math.isfinite(epoch["train_loss"]) for epoch in run) for run in epochs.values()), epochs
+cpu, cuda = (epochs[device][0]["train_loss"] for device in ("cpu", "cuda"))
+print("losses of the first epoch:", cpu, "on the CPU,", cuda, "on the GPU")
+assert abs(cpu - cuda) <= 1e-3 * cpu
+PYTHON
+}
+
 run() {
     out=$(mkdir -p "$1" && cd "$1" && pwd)
     SECONDS=0
     device | tee "$out/device.csv"
     LD_LIBRARY_PATH=$here/lib:$(cudnn_folder):${LD_LIBRARY_PATH:-}
-    export LD_LIBRARY_PATH BONEAGE_CACHE=$out/cache here out
-    export -f compare_ages
+    # Threads that wait must not keep a processor from the check beside them.
+    export LD_LIBRARY_PATH BONEAGE_CACHE=$out/cache OMP_WAIT_POLICY=passive here out
+    export -f compare_ages compare_training
     export BONEAGE_TEST_DATA=$here
     rm -f "$out"/*.result
     # What is not timed runs side by side: most of it waits for a processor that compiles plans.
@@ -137,6 +162,7 @@ run() {
     check 120 test_pipeline_gpu "$here/bin/test_pipeline_gpu" &
     check 240 test_training_gpu "$here/bin/test_training_gpu" &
     check 180 ages bash -ec compare_ages &
+    check 240 training bash -ec compare_training &
     for tool in memcheck racecheck initcheck; do
         check 240 "$tool" "$sanitizer" --tool "$tool" --error-exitcode 1 "$here/bin/test_image_gpu" &
     done
@@ -147,7 +173,8 @@ run() {
     check 180 bench_gpu_net "$here/bin/bench_gpu_net" --benchmark_min_time=0.1 \
         --benchmark_out="$out/bench_gpu_net.json" --benchmark_out_format=json
     device >"$out/device_after.csv"
-    local names=(test_image_gpu test_layers_gpu test_pipeline_gpu ages memcheck racecheck initcheck bench_gpu_kernels bench_gpu_net)
+    local names=(test_image_gpu test_layers_gpu test_pipeline_gpu test_training_gpu ages training memcheck racecheck initcheck
+        bench_gpu_kernels bench_gpu_net)
     if python3 -c 'import torch, sys; sys.exit(int(torch.__version__.split(".")[0]) < 2 or not torch.cuda.is_available())' 2>/dev/null; then
         check 180 torch_gpu python3 "$here/peers/torch_gpu.py" "$here/bin/bench_gpu_net" --json "$out/torch_gpu.json"
         names+=(torch_gpu)
