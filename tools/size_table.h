@@ -1,7 +1,7 @@
 // The sizes that radiographs had before somebody squashed them, from a table that a user has.
 #pragma once
 
-#include "kernels/image/resize.h"
+#include "engine/session.h"
 
 #include <filesystem>
 #include <string>
