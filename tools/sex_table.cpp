@@ -1,31 +1,18 @@
 #include "tools/sex_table.h"
 
-#include "engine/io/csv.h"
 #include "engine/pipeline/sex.h"
+#include "tools/id_table.h"
 
 namespace boneage::tools {
 
 SexTable read_sex_table(const std::filesystem::path& path) {
-    io::CsvReader reader(path);
-    SexTable table;
-    if (!reader.next()) {
-        reader.fail("the table is empty; its first line must name the columns id and sex");
-    }
-    const size_t id_column = reader.require("id");
-    const size_t sex_column = reader.require("sex");
-    while (reader.next()) {
-        const std::string id(reader.fields()[id_column]);
-        const std::string_view text = reader.fields()[sex_column];
-        const auto sex = pipeline::sex_from_text(text);
+    return read_id_table<pipeline::Sex>(path, {"sex"}, "sex", [](const io::CsvReader& reader, const auto& fields) {
+        const auto sex = pipeline::sex_from_text(fields[0]);
         if (!sex) {
-            reader.fail("sex \"" + std::string(text) + "\" is neither M, F, male, female nor unknown");
+            reader.fail("sex \"" + std::string(fields[0]) + "\" is neither M, F, male, female nor unknown");
         }
-        const auto [entry, added] = table.emplace(id, *sex);
-        if (!added && entry->second != *sex) {
-            reader.fail("id \"" + id + "\" has another sex than on an earlier line");
-        }
-    }
-    return table;
+        return sex;
+    });
 }
 
 }  // namespace boneage::tools

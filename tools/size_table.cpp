@@ -1,6 +1,6 @@
 #include "tools/size_table.h"
 
-#include "engine/io/csv.h"
+#include "tools/id_table.h"
 
 #include <charconv>
 #include <string_view>
@@ -22,28 +22,14 @@ int64_t pixels_of(const io::CsvReader& reader, std::string_view text) {
 }  // namespace
 
 SizeTable read_size_table(const std::filesystem::path& path) {
-    io::CsvReader reader(path);
-    SizeTable table;
-    if (!reader.next()) {
-        reader.fail("the table is empty; its first line must name the columns id, orig_width and orig_height");
-    }
-    const size_t id_column = reader.require("id");
-    const size_t width_column = reader.require("orig_width");
-    const size_t height_column = reader.require("orig_height");
-    while (reader.next()) {
-        const std::string_view width = reader.fields()[width_column];
-        const std::string_view height = reader.fields()[height_column];
-        if (width.empty() && height.empty()) {
-            continue;
-        }
-        const std::string id(reader.fields()[id_column]);
-        const ImageSize size{pixels_of(reader, height), pixels_of(reader, width)};
-        const auto [entry, added] = table.emplace(id, size);
-        if (!added && entry->second != size) {
-            reader.fail("id \"" + id + "\" has another size than on an earlier line");
-        }
-    }
-    return table;
+    return read_id_table<ImageSize>(path, {"orig_width", "orig_height"}, "size",
+                                    [](const io::CsvReader& reader, const auto& fields) -> std::optional<ImageSize> {
+                                        if (fields[0].empty() && fields[1].empty()) {
+                                            return std::nullopt;
+                                        }
+                                        const int64_t height = pixels_of(reader, fields[1]);
+                                        return ImageSize{height, pixels_of(reader, fields[0])};
+                                    });
 }
 
 }  // namespace boneage::tools
