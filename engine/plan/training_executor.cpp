@@ -278,7 +278,7 @@ std::vector<int64_t> TrainingExecutor::batches() const {
 }
 
 std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
-    if (const ParameterPlace* place = trainable(name)) {
+    if (const ParameterPlace* place = find_parameter(plan_, name)) {
         return read_parameter(*place, flat(State::parameters).data());
     }
     const std::vector<float> statistics = state(State::statistics);
@@ -287,17 +287,11 @@ std::vector<float> TrainingExecutor::parameter(std::string_view name) const {
 }
 
 std::vector<float> TrainingExecutor::gradient(std::string_view name) const {
-    const ParameterPlace* place = trainable(name);
+    const ParameterPlace* place = find_parameter(plan_, name);
     if (place == nullptr) {
         throw UsageError(plan_.net + " has no trainable parameter called \"" + std::string(name) + "\"");
     }
     return read_parameter(*place, gradients_.data());
-}
-
-const ParameterPlace* TrainingExecutor::trainable(std::string_view name) const {
-    const auto found = std::ranges::find_if(plan_.parameters,
-                                            [&](const ParameterPlace& place) { return place.parameter.name == name; });
-    return found == plan_.parameters.end() ? nullptr : &*found;
 }
 
 std::vector<float> TrainingExecutor::read_parameter(const ParameterPlace& place, const float* all) const {

@@ -101,8 +101,6 @@ private:
         return states_[static_cast<size_t>(std::ranges::find(names_, state) - names_.begin())];
     }
     [[nodiscard]] std::vector<float> download(const float* from, int64_t floats) const;
-    // Null where the network learns no parameter of that name.
-    [[nodiscard]] const ParameterPlace* trainable(std::string_view name) const;
     // One of the parameters that lie in `all`, in PyTorch's layout.
     [[nodiscard]] std::vector<float> read_parameter(const ParameterPlace& place, const float* all) const;
     [[nodiscard]] ValueId input_called(std::string_view name) const;

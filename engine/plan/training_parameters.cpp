@@ -44,7 +44,6 @@ void for_elements(const ParameterPlace& place, const Visit& visit) {
     }
 }
 
-// The place of the parameter called `name`, or null.
 template <class Places>
 auto find_place(const Places& places, std::string_view name) {
     const auto found = std::ranges::find_if(places, [&](const auto& place) { return place.parameter.name == name; });
@@ -52,6 +51,10 @@ auto find_place(const Places& places, std::string_view name) {
 }
 
 }  // namespace
+
+const ParameterPlace* find_parameter(const TrainingPlan& plan, std::string_view name) {
+    return find_place(plan.parameters, name);
+}
 
 void to_place(const ParameterPlace& place, const float* from, float* to) {
     for_elements(place, [&](int64_t theirs, int64_t ours) { to[ours] = from[theirs]; });
@@ -64,7 +67,7 @@ void from_place(const ParameterPlace& place, const float* from, float* to) {
 ParameterSource parameters_in(const TrainingPlan& plan, std::span<const float> parameters,
                               std::span<const float> statistics, std::span<const int64_t> batches) {
     return [&plan, parameters, statistics, batches](std::string_view name) -> std::vector<float> {
-        if (const ParameterPlace* place = find_place(plan.parameters, name)) {
+        if (const ParameterPlace* place = find_parameter(plan, name)) {
             std::vector<float> values(static_cast<size_t>(place->parameter.size()));
             from_place(*place, parameters.data() + place->offset, values.data());
             return values;

@@ -97,6 +97,9 @@ struct MemoryBytes {
 };
 MemoryBytes memory_bytes(const TrainingPlan& plan);
 
+// The place of the parameter called `name`; null where the network learns none of that name.
+const ParameterPlace* find_parameter(const TrainingPlan& plan, std::string_view name);
+
 // Between PyTorch's layout and a place's; `from` and `to` hold parameter.size() floats and must not overlap.
 void to_place(const ParameterPlace& place, const float* from, float* to);
 void from_place(const ParameterPlace& place, const float* from, float* to);
