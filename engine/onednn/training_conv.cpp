@@ -197,10 +197,26 @@ private:
     Buffer<float, Host> rounded_;
 };
 
-class Forward final : public Staged {
+// A step that reads a weight.
+class Weighted : public Staged {
+public:
+    void run(std::byte* scratch) override {
+        weight_.refresh(team_.workers());
+        Staged::run(scratch);
+    }
+
+protected:
+    Weighted(Team& team, const plan::TrainingMemory& m, const plan::ConvShape& conv, plan::DataType type)
+        : team_(team), weight_(m, conv, type) {}
+
+    Team& team_;
+    WeightAsUsed weight_;
+};
+
+class Forward final : public Weighted {
 public:
     Forward(Team& team, const plan::ConvForward& step, const plan::TrainingMemory& m)
-        : team_(team), weight_(m, step.conv, m.place(step.x).type) {
+        : Weighted(team, m, step.conv, m.place(step.x).type) {
         const OpenMpThreads threads(team.threads());
         const plan::Place x = m.place(step.x);
         const plan::Place y = m.place(step.y);
@@ -223,25 +239,22 @@ public:
     }
 
     void run(std::byte* scratch) override {
-        weight_.refresh(team_.workers());
         for (int64_t i = 0; i < repeated_.size(); ++i) {
             repeated_[i] = bias_[i % (repeated_.size() / repeats_)];
         }
-        Staged::run(scratch);
+        Weighted::run(scratch);
     }
 
 private:
-    Team& team_;
-    WeightAsUsed weight_;
     const float* bias_ = nullptr;
     Buffer<float, Host> repeated_;
     int64_t repeats_ = 1;
 };
 
-class GradInput final : public Staged {
+class GradInput final : public Weighted {
 public:
     GradInput(Team& team, const plan::ConvGradInput& step, const plan::TrainingMemory& m)
-        : team_(team), weight_(m, step.conv, m.place(step.d_y).type) {
+        : Weighted(team, m, step.conv, m.place(step.d_y).type) {
         expects(step.write == Write::assign, "this back end's traits ask for gradients that are assigned");
         const OpenMpThreads threads(team.threads());
         const plan::Place d_y = m.place(step.d_y);
@@ -260,15 +273,6 @@ public:
         run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), weight_.data(), desc.weights_desc());
         run_->output(DNNL_ARG_DIFF_SRC, value_desc(d_x), d_x.data, desc.diff_src_desc());
     }
-
-    void run(std::byte* scratch) override {
-        weight_.refresh(team_.workers());
-        Staged::run(scratch);
-    }
-
-private:
-    Team& team_;
-    WeightAsUsed weight_;
 };
 
 // Every `stride`-th pixel of every `stride`-th row, densely into scratch. A 1x1 convolution with a stride is one
