@@ -47,45 +47,70 @@ int64_t block_of(const Tiling& tiling, int64_t channels) {
     return (wanted + kRows - 1) / kRows * kRows;
 }
 
+// What the steps share: the tiles that join x and y, and scratch for the products of a block of them and of the
+// weights.
+class Tiled : public plan::Runnable {
+public:
+    [[nodiscard]] int64_t scratch_bytes() const override {
+        return scratch_part<float>(weight_floats()) + scratch_part<float>(block_floats(x_)) +
+               scratch_part<float>(block_floats(y_));
+    }
+
+protected:
+    struct Products {
+        float* weights;
+        float* x;
+        float* y;
+    };
+
+    Tiled(Team& team, const Place& x, const Place& y)
+        : team_(team), x_(x), y_(y), tiling_(y.shape), block_(block_of(tiling_, x.shape.c + y.shape.c)) {}
+
+    [[nodiscard]] Products products_in(std::byte* scratch) const {
+        ScratchCursor<Host> cursor({scratch, scratch_bytes()});
+        auto* weights = cursor.take<float>(weight_floats());
+        auto* x = cursor.take<float>(block_floats(x_));
+        return {weights, x, cursor.take<float>(block_floats(y_))};
+    }
+    // Calls body(tiles) for block after block.
+    void for_blocks(const auto& body) const {
+        for (int64_t first = 0; first < tiling_.count; first += block_) {
+            body(TileRange{first, std::min(block_, tiling_.count - first), block_});
+        }
+    }
+
+    Team& team_;
+    Place x_;
+    Place y_;
+    Tiling tiling_;
+    int64_t block_;
+
+private:
+    [[nodiscard]] int64_t weight_floats() const { return kProducts * weight_stride(x_.shape.c, y_.shape.c); }
+    [[nodiscard]] int64_t block_floats(const Place& value) const { return kProducts * value.shape.c * block_; }
+};
+
 // y = conv(x), forward or backward.
-class Convolution final : public plan::Runnable {
+class Convolution final : public Tiled {
 public:
     // Either direction: `transform` brings the layer's weights, [out][3][3][in], to [36][y's channels / 16][x's
     // channels][16].
     using Transform = void (*)(Workers& workers, const float* weights, int64_t in, int64_t out, float* products);
     Convolution(Team& team, const Place& x, const Place& y, const float* weights, Transform transform, int64_t in,
                 int64_t out)
-        : team_(team),
-          x_(x),
-          y_(y),
-          layer_weights_(weights),
-          transform_(transform),
-          in_(in),
-          out_(out),
-          tiling_(y.shape),
-          block_(block_of(tiling_, in + out)) {}
+        : Tiled(team, x, y), layer_weights_(weights), transform_(transform), in_(in), out_(out) {}
 
-    [[nodiscard]] int64_t scratch_bytes() const override {
-        return scratch_part<float>(weight_floats()) + scratch_part<float>(kProducts * x_.shape.c * block_) +
-               scratch_part<float>(kProducts * y_.shape.c * block_);
-    }
     void run(std::byte* scratch) override {
-        ScratchCursor<Host> cursor({scratch, scratch_bytes()});
-        auto* weights = cursor.take<float>(weight_floats());
-        auto* pixels = cursor.take<float>(kProducts * x_.shape.c * block_);
-        auto* products = cursor.take<float>(kProducts * y_.shape.c * block_);
-        transform_(team_.workers(), layer_weights_, in_, out_, weights);
-        for (int64_t first = 0; first < tiling_.count; first += block_) {
-            const TileRange tiles{first, std::min(block_, tiling_.count - first), block_};
-            pixels_to_products(team_.workers(), x_, tiling_, tiles, pixels);
-            multiply_all(pixels, weights, tiles.count, products);
-            products_to_pixels(team_.workers(), products, tiling_, tiles, y_);
-        }
+        const Products products = products_in(scratch);
+        transform_(team_.workers(), layer_weights_, in_, out_, products.weights);
+        for_blocks([&](const TileRange& tiles) {
+            pixels_to_products(team_.workers(), x_, tiling_, tiles, products.x);
+            multiply_all(products.x, products.weights, tiles.count, products.y);
+            products_to_pixels(team_.workers(), products.y, tiling_, tiles, y_);
+        });
     }
 
 private:
-    [[nodiscard]] int64_t weight_floats() const { return kProducts * weight_stride(in_, out_); }
-
     void multiply_all(const float* pixels, const float* weights, int64_t count, float* products) {
         const int64_t in = x_.shape.c;
         const int64_t in_panels = in / kPanel;
@@ -112,51 +137,31 @@ private:
         });
     }
 
-    Team& team_;
-    Place x_;
-    Place y_;
     const float* layer_weights_;
     Transform transform_;
     int64_t in_;
     int64_t out_;
-    Tiling tiling_;
-    int64_t block_;
 };
 
-class GradWeight final : public plan::Runnable {
+class GradWeight final : public Tiled {
 public:
     GradWeight(Team& team, const Place& x, const Place& d_y, float* gradient)
-        : team_(team),
-          x_(x),
-          d_y_(d_y),
-          gradient_(gradient),
-          tiling_(d_y.shape),
-          block_(block_of(tiling_, x.shape.c + d_y.shape.c)) {}
+        : Tiled(team, x, d_y), gradient_(gradient) {}
 
-    [[nodiscard]] int64_t scratch_bytes() const override {
-        return scratch_part<float>(weight_floats()) + scratch_part<float>(kProducts * x_.shape.c * block_) +
-               scratch_part<float>(kProducts * d_y_.shape.c * block_);
-    }
     void run(std::byte* scratch) override {
-        ScratchCursor<Host> cursor({scratch, scratch_bytes()});
-        auto* weights = cursor.take<float>(weight_floats());
-        auto* pixels = cursor.take<float>(kProducts * x_.shape.c * block_);
-        auto* gradients = cursor.take<float>(kProducts * d_y_.shape.c * block_);
-        for (int64_t first = 0; first < tiling_.count; first += block_) {
-            const TileRange tiles{first, std::min(block_, tiling_.count - first), block_};
-            pixels_to_products(team_.workers(), x_, tiling_, tiles, pixels);
-            gradients_to_products(team_.workers(), d_y_, tiling_, tiles, gradients);
-            multiply_all(pixels, gradients, tiles.count, first > 0, weights);
-        }
-        products_to_weight_gradient(team_.workers(), weights, x_.shape.c, d_y_.shape.c, gradient_);
+        const Products products = products_in(scratch);
+        for_blocks([&](const TileRange& tiles) {
+            pixels_to_products(team_.workers(), x_, tiling_, tiles, products.x);
+            gradients_to_products(team_.workers(), y_, tiling_, tiles, products.y);
+            multiply_all(products.x, products.y, tiles.count, tiles.first > 0, products.weights);
+        });
+        products_to_weight_gradient(team_.workers(), products.weights, x_.shape.c, y_.shape.c, gradient_);
     }
 
 private:
-    [[nodiscard]] int64_t weight_floats() const { return kProducts * weight_stride(x_.shape.c, d_y_.shape.c); }
-
     // weights [36][in / 16][out][16] = (or += where `adds`) the sum over tiles of gradient times pixel.
     void multiply_all(const float* pixels, const float* gradients, int64_t count, bool adds, float* weights) {
-        const int64_t out = d_y_.shape.c;
+        const int64_t out = y_.shape.c;
         const int64_t in_panels = x_.shape.c / kPanel;
         team_.workers().parallel_for(kProducts * in_panels, 1, [&](int64_t begin, int64_t end) {
             for (int64_t task = begin; task < end; ++task) {
@@ -178,12 +183,7 @@ private:
         });
     }
 
-    Team& team_;
-    Place x_;
-    Place d_y_;
     float* gradient_;
-    Tiling tiling_;
-    int64_t block_;
 };
 
 bool fits(const plan::ConvShape& conv, const Place& x, const Place& y) {

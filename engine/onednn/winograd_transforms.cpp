@@ -87,12 +87,52 @@ constexpr float kOverB = 1.0F / (2.0F * kB2 * (kB2 - kA2));
     to[5 * to_stride] = at(3);
 }
 
-// Squares of Size pixels a side, zero outside the image, around tiles of `value`,
-// transformed along rows and columns. To [36][channels / 16][block][16].
-template <int64_t Size, auto Transform>
+// Where channel `channel` of row `row` stands in panels of `rows` rows each.
+constexpr int64_t place_in_panels(int64_t channel, int64_t rows, int64_t row) {
+    return (channel / kPanel * rows + row) * kPanel + channel % kPanel;
+}
+
+// A transform along both sides of a square: of every row, then of every column.
+template <int64_t From, int64_t To, auto Along>
+[[gnu::always_inline]] inline void transform_square(const Lanes (&from)[From][From], Lanes (&to)[To][To]) {
+    Lanes half[From][To];
+    for (int64_t i = 0; i < From; ++i) {
+        Along(from[i], 1, half[i], 1);
+    }
+    for (int64_t j = 0; j < To; ++j) {
+        Along(&half[0][j], To, &to[0][j], To);
+    }
+}
+
+// The same of every column, then of every row.
+template <int64_t From, int64_t To, auto Along>
+[[gnu::always_inline]] inline void transform_back(const Lanes (&from)[From][From], Lanes (&to)[To][To]) {
+    Lanes half[To][From];
+    for (int64_t j = 0; j < From; ++j) {
+        Along(&from[0][j], From, &half[0][j], From);
+    }
+    for (int64_t i = 0; i < To; ++i) {
+        Along(half[i], 1, to[i], 1);
+    }
+}
+
+// The 36 products of one place, `stride` floats apart.
+[[gnu::always_inline]] inline void load_products(const float* from, int64_t stride, Lanes (&products)[kSide][kSide]) {
+    for (int64_t i = 0; i < kProducts; ++i) {
+        products[i / kSide][i % kSide] = load(from + i * stride);
+    }
+}
+
+[[gnu::always_inline]] inline void store_products(const Lanes (&products)[kSide][kSide], float* to, int64_t stride) {
+    for (int64_t i = 0; i < kProducts; ++i) {
+        store(products[i / kSide][i % kSide], to + i * stride);
+    }
+}
+
+// Squares of Size pixels a side, zero outside the image, around tiles of `value`, to [36][channels / 16][block][16].
+template <int64_t Size, auto Along>
 void transform_tiles(Workers& workers, const plan::Place& value, const Tiling& tiling, const TileRange& tiles,
                      float* to) {
-    const int64_t block = tiles.block;
     constexpr int64_t border = (Size - kTile) / 2;
     const int64_t panels = value.shape.c / kPanel;
     const auto* data = reinterpret_cast<const float*>(value.data);
@@ -108,29 +148,27 @@ void transform_tiles(Workers& workers, const plan::Place& value, const Tiling& t
                     offsets[i][j] = inside ? value.offset(corner.image, y, x, 0) : -1;
                 }
             }
-            for (int64_t panel = 0; panel < panels; ++panel) {
-                for (int64_t part = 0; part < kParts; ++part) {
-                    const int64_t channel = panel * kPanel + part * kLanes;
-                    Lanes rows[Size][kSide];
-                    for (int64_t i = 0; i < Size; ++i) {
-                        Lanes pixels[Size];
-                        for (int64_t j = 0; j < Size; ++j) {
-                            pixels[j] = offsets[i][j] < 0 ? Lanes{} : load(data + offsets[i][j] + channel);
-                        }
-                        Transform(pixels, 1, rows[i], 1);
-                    }
-                    float* out = to + (panel * block + tile) * kPanel + part * kLanes;
-                    for (int64_t j = 0; j < kSide; ++j) {
-                        Lanes column[kSide];
-                        Transform(&rows[0][j], kSide, column, 1);
-                        for (int64_t i = 0; i < kSide; ++i) {
-                            store(column[i], out + (i * kSide + j) * panels * block * kPanel);
-                        }
+            for (int64_t channel = 0; channel < value.shape.c; channel += kLanes) {
+                Lanes pixels[Size][Size];
+                for (int64_t i = 0; i < Size; ++i) {
+                    for (int64_t j = 0; j < Size; ++j) {
+                        pixels[i][j] = offsets[i][j] < 0 ? Lanes{} : load(data + offsets[i][j] + channel);
                     }
                 }
+                Lanes products[kSide][kSide];
+                transform_square<Size, kSide, Along>(pixels, products);
+                store_products(products, to + place_in_panels(channel, tiles.block, tile),
+                               panels * tiles.block * kPanel);
             }
         }
     });
+}
+
+// Transforms one weight's square of lanes, and stores its products where they begin.
+[[gnu::always_inline]] inline void transform_weights(const Lanes (&weights)[3][3], float* to, int64_t stride) {
+    Lanes products[kSide][kSide];
+    transform_square<3, kSide, weights_along>(weights, products);
+    store_products(products, to, stride);
 }
 
 }  // namespace
@@ -147,7 +185,6 @@ void gradients_to_products(Workers& workers, const plan::Place& gradients, const
 
 void products_to_pixels(Workers& workers, const float* products, const Tiling& tiling, const TileRange& tiles,
                         const plan::Place& pixels) {
-    const int64_t block = tiles.block;
     const int64_t panels = pixels.shape.c / kPanel;
     auto* data = reinterpret_cast<float*>(pixels.data);
     workers.parallel_for(tiles.count, 1, [&](int64_t begin, int64_t end) {
@@ -155,24 +192,15 @@ void products_to_pixels(Workers& workers, const float* products, const Tiling& t
             const Tiling::Corner corner = tiling.corner(tiles.first + tile);
             const int64_t height = std::min(kTile, tiling.height - corner.y);
             const int64_t width = std::min(kTile, tiling.width - corner.x);
-            for (int64_t panel = 0; panel < panels; ++panel) {
-                for (int64_t part = 0; part < kParts; ++part) {
-                    const float* in = products + (panel * block + tile) * kPanel + part * kLanes;
-                    Lanes columns[kTile][kSide];
-                    for (int64_t j = 0; j < kSide; ++j) {
-                        Lanes column[kSide];
-                        for (int64_t i = 0; i < kSide; ++i) {
-                            column[i] = load(in + (i * kSide + j) * panels * block * kPanel);
-                        }
-                        products_along(column, 1, &columns[0][j], kSide);
-                    }
-                    for (int64_t i = 0; i < height; ++i) {
-                        Lanes row[kTile];
-                        products_along(columns[i], 1, row, 1);
-                        for (int64_t j = 0; j < width; ++j) {
-                            store(row[j], data + pixels.offset(corner.image, corner.y + i, corner.x + j,
-                                                               panel * kPanel + part * kLanes));
-                        }
+            for (int64_t channel = 0; channel < pixels.shape.c; channel += kLanes) {
+                Lanes square[kSide][kSide];
+                load_products(products + place_in_panels(channel, tiles.block, tile), panels * tiles.block * kPanel,
+                              square);
+                Lanes given[kTile][kTile];
+                transform_back<kSide, kTile, products_along>(square, given);
+                for (int64_t i = 0; i < height; ++i) {
+                    for (int64_t j = 0; j < width; ++j) {
+                        store(given[i][j], data + pixels.offset(corner.image, corner.y + i, corner.x + j, channel));
                     }
                 }
             }
@@ -182,28 +210,17 @@ void products_to_pixels(Workers& workers, const float* products, const Tiling& t
 
 void weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, float* products) {
     workers.parallel_for(out / kPanel, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t panel = begin; panel < end; ++panel) {
+        for (int64_t k = begin * kPanel; k < end * kPanel; k += kPanel) {
             for (int64_t c = 0; c < in; ++c) {
-                for (int64_t part = 0; part < kParts; ++part) {
-                    Lanes g[9];
+                for (int64_t part = 0; part < kPanel; part += kLanes) {
+                    Lanes square[3][3];
                     for (int64_t lane = 0; lane < kLanes; ++lane) {
-                        const float* one = weights + (panel * kPanel + part * kLanes + lane) * 9 * in + c;
+                        const float* one = weights + (k + part + lane) * 9 * in + c;
                         for (int64_t i = 0; i < 9; ++i) {
-                            g[i][lane] = one[i * in];
+                            square[i / 3][i % 3][lane] = one[i * in];
                         }
                     }
-                    Lanes rows[3][kSide];
-                    for (int64_t i = 0; i < 3; ++i) {
-                        weights_along(g + i * 3, 1, rows[i], 1);
-                    }
-                    float* at = products + (panel * in + c) * kPanel + part * kLanes;
-                    for (int64_t j = 0; j < kSide; ++j) {
-                        Lanes column[kSide];
-                        weights_along(&rows[0][j], kSide, column, 1);
-                        for (int64_t i = 0; i < kSide; ++i) {
-                            store(column[i], at + (i * kSide + j) * weight_stride(in, out));
-                        }
-                    }
+                    transform_weights(square, products + place_in_panels(k + part, in, c), weight_stride(in, out));
                 }
             }
         }
@@ -214,22 +231,11 @@ void turned_weights_to_products(Workers& workers, const float* weights, int64_t 
     workers.parallel_for(out, 1, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k) {
             for (int64_t c = 0; c < in; c += kLanes) {
-                Lanes rows[3][kSide];
-                for (int64_t i = 0; i < 3; ++i) {
-                    Lanes g[3];
-                    for (int64_t j = 0; j < 3; ++j) {
-                        g[j] = load(weights + (k * 9 + (8 - i * 3 - j)) * in + c);
-                    }
-                    weights_along(g, 1, rows[i], 1);
+                Lanes square[3][3];
+                for (int64_t i = 0; i < 9; ++i) {
+                    square[i / 3][i % 3] = load(weights + (k * 9 + 8 - i) * in + c);
                 }
-                float* at = products + (c / kPanel * out + k) * kPanel + c % kPanel;
-                for (int64_t j = 0; j < kSide; ++j) {
-                    Lanes column[kSide];
-                    weights_along(&rows[0][j], kSide, column, 1);
-                    for (int64_t i = 0; i < kSide; ++i) {
-                        store(column[i], at + (i * kSide + j) * weight_stride(in, out));
-                    }
-                }
+                transform_weights(square, products + place_in_panels(c, out, k), weight_stride(in, out));
             }
         }
     });
@@ -239,21 +245,12 @@ void products_to_weight_gradient(Workers& workers, const float* products, int64_
     workers.parallel_for(out, 1, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k) {
             for (int64_t c = 0; c < in; c += kLanes) {
-                const float* at = products + (c / kPanel * out + k) * kPanel + c % kPanel;
-                Lanes columns[3][kSide];
-                for (int64_t j = 0; j < kSide; ++j) {
-                    Lanes column[kSide];
-                    for (int64_t i = 0; i < kSide; ++i) {
-                        column[i] = load(at + (i * kSide + j) * weight_stride(in, out));
-                    }
-                    weight_gradients_along(column, 1, &columns[0][j], kSide);
-                }
-                for (int64_t i = 0; i < 3; ++i) {
-                    Lanes g[3];
-                    weight_gradients_along(columns[i], 1, g, 1);
-                    for (int64_t j = 0; j < 3; ++j) {
-                        store(g[j], gradient + (k * 9 + i * 3 + j) * in + c);
-                    }
+                Lanes square[kSide][kSide];
+                load_products(products + place_in_panels(c, out, k), weight_stride(in, out), square);
+                Lanes given[3][3];
+                transform_back<kSide, 3, weight_gradients_along>(square, given);
+                for (int64_t i = 0; i < 9; ++i) {
+                    store(given[i / 3][i % 3], gradient + (k * 9 + i) * in + c);
                 }
             }
         }
