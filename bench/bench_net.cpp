@@ -1,6 +1,5 @@
 // The networks on the CPU beside the most multiply-adds the same threads can do, measured in turns with them.
 #include "bench/peak.h"
-#include "bench/timing.h"
 #include "engine/io/model_file.h"
 #include "engine/onednn/backend.h"
 #include "engine/plan/executor.h"
@@ -32,19 +31,7 @@ void network(benchmark::State& state, const net::Graph& graph, int64_t side, pla
     };
     fill();
     executor.run();
-    std::vector<double> times;
-    std::vector<double> peaks;
-    for (auto _ : state) {
-        peaks.push_back(peak_gflops(threads));
-        fill();
-        times.push_back(milliseconds([&] { executor.run(); }));
-        state.SetIterationTime(times.back() / 1000);
-    }
-    const double gflops = static_cast<double>(plan::total_flops(executor.plan())) / (quantile(times, 0.5) * 1e6);
-    state.counters["images_per_s"] = static_cast<double>(batch) * 1000 / quantile(times, 0.5);
-    state.counters["gflops"] = gflops;
-    state.counters["peak_gflops"] = quantile(peaks, 0.5);
-    state.counters["share_of_peak"] = gflops / quantile(peaks, 0.5);
+    in_turns_with_peak(state, batch, threads, plan::total_flops(executor.plan()), fill, [&] { executor.run(); });
 }
 
 [[maybe_unused]] const bool kRegistered = [] {

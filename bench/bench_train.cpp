@@ -1,7 +1,6 @@
 // One step of training on the CPU (forward, loss, backward, Adam) beside the most multiply-adds the same threads can
 // do, measured in turns with it, and its memory beside what its plan said.
 #include "bench/peak.h"
-#include "bench/timing.h"
 #include "engine/io/model_file.h"
 #include "engine/onednn/training_backend.h"
 #include "engine/plan/training_executor.h"
@@ -78,8 +77,9 @@ void training(benchmark::State& state, const Case& given) {
                                     io::initial_parameters(given.graph, 1));
     malloc_trim(0);
     const bool peak_is_known = before && forget_peak();
+    const auto fill = [&] { fill_inputs(executor, given.loss); };
     const auto step = [&] { executor.train({}); };
-    fill_inputs(executor, given.loss);
+    fill();
     step();
     if (peak_is_known) {
         const auto announced = static_cast<double>(executor.memory_bytes());
@@ -88,19 +88,7 @@ void training(benchmark::State& state, const Case& given) {
         state.counters["peak_MB"] = peak / 1e6;
         state.counters["peak_over_announced"] = peak / announced;
     }
-    std::vector<double> times;
-    std::vector<double> peaks;
-    for (auto _ : state) {
-        peaks.push_back(peak_gflops(threads));
-        fill_inputs(executor, given.loss);
-        times.push_back(milliseconds(step));
-        state.SetIterationTime(times.back() / 1000);
-    }
-    const double gflops = static_cast<double>(plan::total_flops(executor.plan())) / (quantile(times, 0.5) * 1e6);
-    state.counters["images_per_s"] = static_cast<double>(batch) * 1000 / quantile(times, 0.5);
-    state.counters["gflops"] = gflops;
-    state.counters["peak_gflops"] = quantile(peaks, 0.5);
-    state.counters["share_of_peak"] = gflops / quantile(peaks, 0.5);
+    in_turns_with_peak(state, batch, threads, plan::total_flops(executor.plan()), fill, step);
 }
 
 [[maybe_unused]] const bool kRegistered = [] {

@@ -69,4 +69,23 @@ inline double peak_gflops(int threads) {
     return gflops;
 }
 
+// Times run() in turns with the peak, fill() before each and untimed: images a second, GFLOP/s, and the share of the
+// peak, as counters. Medians.
+inline void in_turns_with_peak(benchmark::State& state, int64_t batch, int threads, int64_t flops, const auto& fill,
+                               const auto& run) {
+    std::vector<double> times;
+    std::vector<double> peaks;
+    for (auto _ : state) {
+        peaks.push_back(peak_gflops(threads));
+        fill();
+        times.push_back(milliseconds(run));
+        state.SetIterationTime(times.back() / 1000);
+    }
+    const double gflops = static_cast<double>(flops) / (quantile(times, 0.5) * 1e6);
+    state.counters["images_per_s"] = static_cast<double>(batch) * 1000 / quantile(times, 0.5);
+    state.counters["gflops"] = gflops;
+    state.counters["peak_gflops"] = quantile(peaks, 0.5);
+    state.counters["share_of_peak"] = gflops / quantile(peaks, 0.5);
+}
+
 }  // namespace boneage::bench

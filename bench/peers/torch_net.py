@@ -6,30 +6,22 @@
 PyTorch runs its fastest float32 mode: traced, frozen, channels_last, no autograd.
 """
 import argparse
-import json
 import pathlib
 import statistics
-import subprocess
 import sys
-import time
 
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "reference"))
 from networks import ResNet34, Unet  # noqa: E402
+from turns import images_per_second, ours, print_head, print_row  # noqa: E402
 
+WIDTH = 18  # of the column of names
 CASES = [  # bench_net's name, network, side, batch
     ("resnet34_224_f32", lambda: ResNet34(channels=3), 224, 1),
     ("resnet34_224_f32", lambda: ResNet34(channels=3), 224, 16),
     ("unet_256_f32", lambda: Unet(), 256, 1),
 ]
-
-
-def ours(program, name, batch, threads):
-    answer = subprocess.run(
-        [program, f"--benchmark_filter=^{name}/batch:{batch}/threads:{threads}/", "--benchmark_format=json"],
-        check=True, capture_output=True, text=True)
-    return json.loads(answer.stdout)["benchmarks"][0]["images_per_s"]
 
 
 def peer(make, side, batch, threads):
@@ -39,13 +31,7 @@ def peer(make, side, batch, threads):
         network = torch.jit.freeze(torch.jit.trace(make().eval().to(memory_format=torch.channels_last), image))
         for _ in range(3):
             network(image)
-        times = []
-        end = time.perf_counter() + 1.0
-        while time.perf_counter() < end or len(times) < 3:
-            begin = time.perf_counter()
-            network(image)
-            times.append(time.perf_counter() - begin)
-    return batch / statistics.median(times)
+        return images_per_second(lambda: network(image), batch, least=3)
 
 
 def main():
@@ -53,14 +39,13 @@ def main():
     parser.add_argument("program", help="bench_net")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    print(f"images/s, medians of {options.rounds} rounds; PyTorch {torch.__version__}")
-    print(f"{'network':18} {'batch':>5} {'threads':>7} {'boneage':>9} {'PyTorch':>9} {'ratio':>6}")
+    print_head(options.rounds, torch.__version__, WIDTH)
     for name, make, side, batch in CASES:
         for threads in (1, 2):
             pairs = [(ours(options.program, name, batch, threads), peer(make, side, batch, threads))
                      for _ in range(options.rounds)]
             mine, theirs = (statistics.median(column) for column in zip(*pairs))
-            print(f"{name:18} {batch:5} {threads:7} {mine:9.2f} {theirs:9.2f} {mine / theirs:6.2f}", flush=True)
+            print_row(name, batch, threads, mine, theirs, WIDTH)
 
 
 if __name__ == "__main__":

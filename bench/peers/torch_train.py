@@ -7,17 +7,15 @@ A step is forward, loss, backward and Adam. PyTorch runs it in float32 and chann
 convolutions; with --bf16 also both in bfloat16, PyTorch by autocast, which takes minutes on a processor that only emulates it.
 """
 import argparse
-import json
 import pathlib
 import statistics
-import subprocess
 import sys
-import time
 
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools" / "reference"))
 from networks import ResNet34, Unet  # noqa: E402
+from turns import images_per_second, ours, print_head, print_row  # noqa: E402
 
 
 def absolute_error(outputs, targets):
@@ -32,18 +30,12 @@ def segmentation(logits, targets):
     return torch.nn.functional.binary_cross_entropy_with_logits(logits, targets) + (1 - dice).mean()
 
 
+WIDTH = 26  # of the column of names
 CASES = [  # bench_train's name, network, channels, side, batch, loss, shape of the targets
     ("resnet34_224", lambda: ResNet34(channels=3), 3, 224, 16, absolute_error, (16, 1)),
     ("unet_256", lambda: Unet(), 1, 256, 8, segmentation, (8, 1, 256, 256)),
 ]
 F32_WAYS = ["f32_winograd", "f32_direct"]
-
-
-def ours(program, name, batch, threads):
-    answer = subprocess.run(
-        [program, f"--benchmark_filter=^{name}/batch:{batch}/threads:{threads}/", "--benchmark_format=json"],
-        check=True, capture_output=True, text=True)
-    return json.loads(answer.stdout)["benchmarks"][0]["images_per_s"]
 
 
 def peer(make, channels, side, batch, loss, targets_shape, threads, bf16):
@@ -61,13 +53,7 @@ def peer(make, channels, side, batch, loss, targets_shape, threads, bf16):
         optimizer.step()
 
     step()
-    times = []
-    end = time.perf_counter() + 1.0
-    while time.perf_counter() < end or not times:
-        begin = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - begin)
-    return batch / statistics.median(times)
+    return images_per_second(step, batch, least=1)
 
 
 def main():
@@ -78,8 +64,7 @@ def main():
     parser.add_argument("--only", default="", metavar="NAME", help="networks whose name begins so")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 as well")
     options = parser.parse_args()
-    print(f"images/s, medians of {options.rounds} rounds; PyTorch {torch.__version__}")
-    print(f"{'network':26} {'batch':>5} {'threads':>7} {'boneage':>9} {'PyTorch':>9} {'ratio':>6}")
+    print_head(options.rounds, torch.__version__, WIDTH)
     for name, make, channels, side, batch, loss, targets_shape in CASES:
         if not name.startswith(options.only):
             continue
@@ -92,8 +77,7 @@ def main():
                     rounds.append(mine + [theirs])
                 *medians, theirs = (statistics.median(column) for column in zip(*rounds))
                 for way, mine in zip(ways, medians):
-                    print(f"{name + '_' + way:26} {batch:5} {threads:7} {mine:9.2f} {theirs:9.2f} {mine / theirs:6.2f}",
-                          flush=True)
+                    print_row(f"{name}_{way}", batch, threads, mine, theirs, WIDTH)
 
 
 if __name__ == "__main__":
