@@ -93,7 +93,7 @@ __device__ void load_rows(const Image<const P, Device>& src, int64_t top, int64_
             for (int i = 0; i < 4; ++i) {
                 four.set(i, static_cast<uint32_t>(upper.get(i)) | static_cast<uint32_t>(lower.get(i)) << 16);
             }
-            store_vector(words + r * pitch, c, pitch, true, four);
+            *reinterpret_cast<uint4*>(words + r * pitch + c) = packed(four.word);  // pitch is whole vectors
         }
     }
 }

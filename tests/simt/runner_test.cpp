@@ -164,6 +164,28 @@ TEST(SimtRunner, refuses_host_memory_where_device_memory_belongs) {
     EXPECT_THROW((Launch{1, 1, stream}(dereference_kernel, &host)), simt::Error);
 }
 
+template <bool is_static>
+__global__ void store_for_global_memory_kernel(int* out) {
+    __shared__ int fixed[1];
+    int* const shared = is_static ? fixed : dynamic_shared<int>();
+    __stwb(out, 1);
+    __stwb(shared, 2);
+    *out = __ldg(shared);
+}
+
+TEST(SimtRunner, names_an_access_to_shared_memory_by_what_is_for_global_memory) {
+    const Stream stream;
+    const Buffer<int, Device> out(1);
+    for (const auto kernel : {store_for_global_memory_kernel<true>, store_for_global_memory_kernel<false>}) {
+        try {
+            Launch{1, 1, stream, sizeof(int)}(kernel, out.data());
+            FAIL() << "a store that a device refuses went unnoticed";
+        } catch (const simt::Error& error) {
+            EXPECT_NE(std::string(error.what()).find("__stwb"), std::string::npos) << error.what();
+        }
+    }
+}
+
 TEST(SimtRunner, refuses_launches_that_no_device_accepts) {
     const Stream stream;
     const Buffer<int, Device> out(1);

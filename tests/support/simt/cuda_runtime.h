@@ -118,6 +118,8 @@ int barrier(int predicate, int kind, const char* name, Site);  // kind: 0 sync, 
 unsigned long long collective(unsigned mask, unsigned long long value, int source, Finish, const char* name, Site);
 void maybe_yield();
 void* dynamic_shared();
+// Fails where `p` points into shared memory: what a kernel calls works on global memory alone.
+void global_only(const void* p, const char* name, Site);
 void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), void* context);
 bool is_device_pointer(const void*);
 int lane();
@@ -262,15 +264,18 @@ inline void __threadfence_block() {
 using std::max;
 using std::min;
 template <class T>
-T __ldg(const T* p) {
+T __ldg(const T* p, SIMT_SITE) {
+    simt::global_only(p, "__ldg", site);
     return *p;
 }
 template <class T>
-T __ldca(const T* p) {
+T __ldca(const T* p, SIMT_SITE) {
+    simt::global_only(p, "__ldca", site);
     return *p;
 }
 template <class T>
-void __stwb(T* p, T v) {
+void __stwb(T* p, T v, SIMT_SITE) {
+    simt::global_only(p, "__stwb", site);
     *p = v;
 }
 inline int __popc(unsigned v) {

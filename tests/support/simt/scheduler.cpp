@@ -22,6 +22,9 @@ void __tsan_release(void*);
 }
 #endif
 
+// Where static variables lie, and with them the __shared__ ones: the linker says.
+extern "C" char __data_start, _end;
+
 namespace simt {
 namespace {
 
@@ -69,6 +72,7 @@ int votes[4];
 void (*g_body)(void*);
 void* g_context;
 unsigned char* g_shared;
+std::size_t g_shared_bytes;
 std::string failure;
 std::minstd_rand rng;
 #ifdef SIMT_TSAN
@@ -371,6 +375,13 @@ Counters& counters() {
 void* dynamic_shared() {
     return g_shared;
 }
+void global_only(const void* p, const char* name, Site site) {
+    const auto* at = static_cast<const char*>(p);
+    const auto* dynamic = reinterpret_cast<const char*>(g_shared);
+    const bool in_dynamic = dynamic && at >= dynamic && at < dynamic + g_shared_bytes;
+    if (in_dynamic || (at >= &__data_start && at < &_end))
+        fail(text(*self) + " calls " + name + " at " + text(site) + " on shared memory, but it is for global memory");
+}
 int lane() {
     return int(index_of(*self) & 31);
 }
@@ -473,6 +484,7 @@ void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), v
         g_shared = nullptr;
         if (shared_bytes) {
             g_shared = static_cast<unsigned char*>(std::malloc(shared_bytes));
+            g_shared_bytes = shared_bytes;
             std::memset(g_shared, 0xcd, shared_bytes);
         }
         run_block();
