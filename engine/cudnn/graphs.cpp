@@ -3,10 +3,13 @@
 #include "kernels/base/error.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cudnn_frontend.h>
 #include <dlfcn.h>
 #include <limits>
 #include <mutex>
+#include <string_view>
+#include <unordered_map>
 
 // The frontend reaches cuDNN through this handle: the program starts, and says what is missing, on machines without it.
 namespace cudnn_frontend {
@@ -72,6 +75,39 @@ void check_geometry(const ConvGeometry& g) {
             "the kernel must fit into the padded input");
     expects(g.x_pixel_stride == 0 || g.x_pixel_stride >= g.c, "x must lie within its slice");
     expects(g.y_pixel_stride == 0 || g.y_pixel_stride >= g.k, "y must lie within its slice");
+}
+
+struct EngineParts {
+    int64_t number = 0;
+    std::unordered_map<fe::KnobType_t, int64_t> settings;
+    bool operator==(const EngineParts&) const = default;
+};
+
+// Of cuDNN's name of an engine: "eng38_k2=13_k22=0", its number, then each setting's number and value.
+EngineParts parts_of(const EngineName& engine) {
+    EngineParts parts;
+    const char* at = engine.data();
+    const char* const end = at + engine.size();
+    const auto read = [&](std::string_view before) {
+        int64_t number = 0;
+        const bool begins = std::string_view(at, static_cast<size_t>(end - at)).starts_with(before);
+        const auto [rest, error] = std::from_chars(begins ? at + before.size() : end, end, number);
+        if (error != std::errc()) {
+            throw DeviceError("cuDNN calls an engine " + engine + ", which is no name this program knows");
+        }
+        at = rest;
+        return number;
+    };
+    parts.number = read("eng");
+    while (at != end) {
+        const auto setting = static_cast<cudnnBackendKnobType_t>(read("_k"));
+        const fe::KnobType_t known = fe::convert_from_backend_knob_type(setting);
+        const int64_t value = read("=");
+        if (known != fe::KnobType_t::NOT_SET) {  // cuDNN names settings that it no longer takes
+            parts.settings[known] = value;
+        }
+    }
+    return parts;
 }
 
 }  // namespace
@@ -250,8 +286,7 @@ Plan Plan::build(const Context& context, const GraphSpec& spec, Arithmetic arith
     State& state = *plan.state_;
     check(state.graph.validate(), state.name);
     check(state.graph.build_operation_graph(context.native()), state.name);
-    suggest(state, arithmetic);
-    build_first(state, engine);
+    engine.empty() ? build_first(state, arithmetic) : build_named(state, engine);
     return plan;
 }
 
@@ -310,7 +345,7 @@ Plan Plan::autotune(const Stream& stream, const Context& context, const GraphSpe
 }
 
 Plan Plan::build_without_device(const std::string& properties_json, int sm, const GraphSpec& spec,
-                                Arithmetic arithmetic) {
+                                Arithmetic arithmetic, const EngineName& engine) {
     load_library();
     Plan plan = describe(spec, arithmetic);
     State& state = *plan.state_;
@@ -320,8 +355,7 @@ Plan Plan::build_without_device(const std::string& properties_json, int sm, cons
     state.graph.set_sm_version(sm);
     check(state.graph.validate(), state.name);
     check(state.graph.build_operation_graph(), state.name);
-    suggest(state, arithmetic);
-    build_first(state, "");
+    engine.empty() ? build_first(state, arithmetic) : build_named(state, engine);
     return plan;
 }
 
@@ -369,33 +403,31 @@ void Plan::suggest(State& state, Arithmetic arithmetic) {
     state.graph.deselect_numeric_notes(unwanted);
 }
 
-void Plan::build_first(State& state, const EngineName& engine) {
+void Plan::build_first(State& state, Arithmetic arithmetic) {
+    suggest(state, arithmetic);
     std::string why = "it suggests none";
     for (int64_t i = 0; i < state.graph.get_execution_plan_count(); ++i) {
         check(state.graph.get_plan_name_at_index(i, state.engine), state.name);
-        if (!engine.empty() && state.engine != engine) {
-            continue;
-        }
         fe::error_t status = state.graph.build_plan_at_index(i);
         if (status.is_good()) {
             return;
         }
         why = status.get_message();
     }
-    throw DeviceError("cuDNN has no engine " + (engine.empty() ? "" : engine + " ") + "for " + state.name + ": " + why);
+    throw DeviceError("cuDNN has no engine for " + state.name + ": " + why);
 }
 
-std::vector<EngineName> Plan::suggestions(const Context& context, const GraphSpec& spec, Arithmetic arithmetic) {
-    Plan plan = describe(spec, arithmetic);
-    State& state = *plan.state_;
-    check(state.graph.validate(), state.name);
-    check(state.graph.build_operation_graph(context.native()), state.name);
-    suggest(state, arithmetic);
-    std::vector<EngineName> names(static_cast<size_t>(state.graph.get_execution_plan_count()));
-    for (size_t i = 0; i < names.size(); ++i) {
-        check(state.graph.get_plan_name_at_index(static_cast<int64_t>(i), names[i]), state.name);
+void Plan::build_named(State& state, const EngineName& engine) {
+    const EngineParts parts = parts_of(engine);
+    const std::string what = state.name + " by " + engine;
+    check(state.graph.create_execution_plan(parts.number, parts.settings), what);
+    check(state.graph.build_plan_at_index(0), what);
+    EngineName made;
+    check(state.graph.get_plan_name_at_index(0, made), what);
+    if (parts_of(made) != parts) {
+        throw DeviceError("cuDNN makes " + made + " of " + what);
     }
-    return names;
+    state.engine = engine;
 }
 
 int64_t Plan::workspace_bytes() const {

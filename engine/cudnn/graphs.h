@@ -91,18 +91,16 @@ int64_t library_version();
 class Plan {
 public:
     // Builds the first of cuDNN's suggestions that works, by its heuristics or, with `engine`, that very engine and
-    // settings. Throws DeviceError naming the graph and cuDNN's own words.
+    // settings, whether it is suggested or not. Throws DeviceError naming the graph and cuDNN's own words.
     static Plan build(const Context& context, const GraphSpec& spec, Arithmetic arithmetic,
                       const EngineName& engine = "");
     // Measures up to `most` of cuDNN's suggestions on `stream`, which is the context's, and keeps the fastest.
     static Plan autotune(const Stream& stream, const Context& context, const GraphSpec& spec, Arithmetic arithmetic,
                          int64_t most);
-    // The engines that cuDNN suggests, best first; not all of them need work.
-    static std::vector<EngineName> suggestions(const Context& context, const GraphSpec& spec, Arithmetic arithmetic);
     // Builds without a device, for the device that `properties_json` describes (cuDNN's own serialisation) with compute
     // capability `sm` (80, 89, 90). Such a plan is never run: it shows that cuDNN accepts the graph.
     static Plan build_without_device(const std::string& properties_json, int sm, const GraphSpec& spec,
-                                     Arithmetic arithmetic);
+                                     Arithmetic arithmetic, const EngineName& engine = "");
     // Rebuilds a plan from serialise()'s bytes; throws DeviceError when they do not fit this library or device.
     static Plan restore(const Context& context, std::span<const uint8_t> bytes);
 
@@ -121,7 +119,8 @@ private:
     explicit Plan(std::unique_ptr<State> state);
     static Plan describe(const GraphSpec& spec, Arithmetic arithmetic);
     static void suggest(State& state, Arithmetic arithmetic);
-    static void build_first(State& state, const EngineName& engine);
+    static void build_first(State& state, Arithmetic arithmetic);
+    static void build_named(State& state, const EngineName& engine);
     std::unique_ptr<State> state_;
 };
 

@@ -2,7 +2,6 @@
 
 #include "kernels/base/error.h"
 
-#include <algorithm>
 #include <cstdio>
 
 namespace boneage::cudnn {
@@ -71,13 +70,13 @@ Plan Plans::build(const GraphSpec& graph, Arithmetic arithmetic) {
     }
     const EngineName engine = plan_for(with_batch(graph, engine_batch), arithmetic)->engine_name();
     say_preparing(graph, arithmetic);
-    const std::vector<EngineName> offered = Plan::suggestions(context_, graph, arithmetic);
-    if (std::ranges::find(offered, engine) != offered.end()) {
+    try {
         return Plan::build(context_, graph, arithmetic, engine);
+    } catch (const OutOfDeviceMemory&) {
+        throw;
+    } catch (const DeviceError& error) {
+        std::fprintf(stderr, "boneage: last bits may depend on the batch: %s\n", error.what());
     }
-    std::fprintf(stderr,
-                 "boneage: cuDNN does not offer the engine of batch %lld for %s; last bits may depend on the batch\n",
-                 static_cast<long long>(engine_batch), name_of(graph, arithmetic).c_str());
     return Plan::build(context_, graph, arithmetic);
 }
 

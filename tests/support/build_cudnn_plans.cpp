@@ -1,4 +1,5 @@
-// Builds, without a device, the cuDNN graphs that the product's networks need, two lines each:
+// Builds, without a device, the cuDNN graphs that the product's networks need, those for scoring also for other batches
+// by the same engine; two lines each:
 //
 //   build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|training FIRST
 //   0 start <name>
@@ -146,6 +147,14 @@ int run(int count, char** words) {
             std::cout << number << " start " << name << std::endl;
             try {
                 const auto plan = cudnn::Plan::build_without_device(device.str(), sm, graph.first, graph.second);
+                if (purpose == "scoring") {
+                    // The same engine for other batches, on which the same bits depend.
+                    for (const int64_t batch : {1, 3}) {
+                        cudnn::GraphSpec other = graph.first;
+                        std::visit([&](auto& any) { any.conv.n = batch; }, other);
+                        cudnn::Plan::build_without_device(device.str(), sm, other, graph.second, plan.engine_name());
+                    }
+                }
                 std::cout << number << " built " << plan.engine_name() << std::endl;
             } catch (const std::exception& error) {
                 std::cout << number << " refused " << error.what() << std::endl;
