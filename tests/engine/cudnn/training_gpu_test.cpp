@@ -149,7 +149,8 @@ protected:
 };
 
 TEST_F(TrainingOnAGpu, every_convolution_alone_is_the_cpus) {
-    const std::map<Precision, double> most{{Precision::f32, 1e-5}, {Precision::tf32, 2e-3}, {Precision::bf16, 1e-2}};
+    // In float32 gradients of weights are sums over a hundred thousand pixels, in another order.
+    const std::map<Precision, double> most{{Precision::f32, 2e-5}, {Precision::tf32, 2e-3}, {Precision::bf16, 1e-2}};
     for (const auto& [precision, distance] : most) {
         for (const TrainingCase& c : large_cases(precision)) {
             plan::TrainingOptions options = c.options;
@@ -230,7 +231,7 @@ TEST_F(TrainingOnAGpu, bf16_and_tf32_lie_near_the_cpu) {
             }
             for (const plan::ParameterPlace& place : want->plan().parameters) {
                 const std::string& name = place.parameter.name;
-                EXPECT_LE(relative_distance(got->gradient(name), want->gradient(name)), 3e-2)
+                EXPECT_LE(relative_distance(got->gradient(name), want->gradient(name)), 5e-2)
                     << what << "gradient of " << name;
             }
         }
