@@ -40,6 +40,7 @@ std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal);
 
 struct GpuTrainingOptions {
     bool autotune = false;  // measure cuDNN's engines instead of trusting its heuristics
+    bool tf32 = false;      // whether judge() may round float32 to TF32
     // Called with the name of every convolution that cuDNN prepares, which takes long the first time.
     std::function<void(std::string_view convolution)> preparing;
 };
@@ -51,7 +52,7 @@ public:
     // "NVIDIA H200, cuDNN 9.19.0".
     [[nodiscard]] virtual std::string describe() const = 0;
     virtual plan::TrainingBackend& backend() = 0;
-    // Runs what has been learned, on the same stream and as precisely.
+    // Runs what has been learned, on the same stream.
     virtual plan::Backend& judge() = 0;
     virtual Stream& stream() = 0;
     // Where the pictures of a cache, which must outlive it, lie and batches are made. Throws OutOfDeviceMemory when

@@ -1,11 +1,15 @@
 // boneage plan: prints what a network will do, step by step, before anything runs.
 #include "engine/errors.h"
 #include "engine/gpu.h"
+#include "engine/io/model_file.h"
 #include "engine/onednn/backend.h"
 #include "engine/onednn/training_backend.h"
 #include "engine/plan/describe.h"
+#include "engine/plan/executor.h"
+#include "engine/plan/training_executor.h"
 #include "tools/commands.h"
 #include "tools/options.h"
+#include "tools/progress.h"
 
 #include <charconv>
 #include <iostream>
@@ -29,6 +33,9 @@ struct PlanOptions {
     std::string device = "cpu";
     bool json = false;
     bool train = false;
+    bool measure = false;
+    bool autotune = false;
+    int threads = 0;
 };
 
 // "HxW" or "N" for a square.
@@ -60,6 +67,54 @@ net::Graph network(const PlanOptions& given) {
     return net::resnet34({given.channels, given.sex_input, 0, given.outputs});
 }
 
+// Where --measure runs a plan.
+class Bench {
+public:
+    explicit Bench(const PlanOptions& given) : preparation_(given.autotune) {
+        if (given.device == "cuda") {
+            gpu_ = session::make_gpu_training(0, {.autotune = given.autotune,
+                                                  .tf32 = given.precision == plan::Precision::tf32,
+                                                  .preparing = [this](std::string_view) { preparation_.step(); }});
+            description_ = gpu_->describe();
+            return;
+        }
+        const int threads = given.threads > 0 ? given.threads : available_processors();
+        scoring_ = onednn::make_backend({.threads = threads});
+        training_ = onednn::make_training_backend(threads, onednn::Convolutions::winograd);
+        description_ = onednn::describe(given.precision) + ", threads: " + std::to_string(threads);
+    }
+    Bench(const Bench&) = delete;  // what it made points into it
+    Bench& operator=(const Bench&) = delete;
+
+    plan::Backend& scoring() { return gpu_ ? gpu_->judge() : *scoring_; }
+    plan::TrainingBackend& training() { return gpu_ ? gpu_->backend() : *training_; }
+
+    // Executors of both kinds, with inputs like an image's.
+    template <class Executor, class... Params>
+    plan::Measurement measure(Executor& executor, const Params&... params) {
+        preparation_.finish();
+        for (const plan::ValueId id : executor.plan().inputs) {
+            const std::string& name = executor.plan().values[static_cast<size_t>(id)].name;
+            const std::span<float> input = executor.input(name);
+            for (size_t i = 0; i < input.size(); ++i) {
+                input[i] = name == "image"     ? static_cast<float>(i % 251) / 125.0F - 1.0F
+                           : name == "weights" ? 1.0F
+                                               : 0.0F;
+            }
+        }
+        plan::Measurement measurement = executor.measured(params...);
+        measurement.on = description_;
+        return measurement;
+    }
+
+private:
+    Preparation preparation_;
+    std::unique_ptr<session::GpuTraining> gpu_;
+    std::unique_ptr<plan::Backend> scoring_;  // these two without a GPU
+    std::unique_ptr<plan::TrainingBackend> training_;
+    std::string description_;
+};
+
 void print_training(const PlanOptions& given) {
     if (!given.roof.empty()) {
         throw UsageError("--roof models scoring only; leave it out to see a training step");
@@ -71,11 +126,24 @@ void print_training(const PlanOptions& given) {
     options.loss = given.net == "unet" ? plan::Loss::segmentation : plan::Loss::absolute_error;
     options.traits =
         given.device == "cuda" ? session::gpu_training_traits() : onednn::make_training_backend(1)->traits();
-    const plan::TrainingPlan lowered = plan::lower_training(network(given), options);
-    std::cout << (given.json ? plan::as_json(lowered) : plan::as_table(lowered));
+    const net::Graph graph = network(given);
+    const plan::TrainingPlan lowered = plan::lower_training(graph, options);
+    std::optional<plan::Measurement> measured;
+    if (given.measure) {
+        Bench bench(given);
+        plan::TrainingExecutor executor(lowered, bench.training(), io::initial_parameters(graph, 1),
+                                        {.averages = true});
+        measured = bench.measure(executor, AdamParams{});
+    }
+    const plan::Measurement* found = measured ? &*measured : nullptr;
+    std::cout << (given.json ? plan::as_json(lowered, found) : plan::as_table(lowered, found));
 }
 
 ExitCode print_plan(const PlanOptions& given) {
+    if (!given.measure && (given.autotune || given.threads > 0)) {
+        throw UsageError("--autotune and --threads say how --measure computes; give it too, or leave them out");
+    }
+    check_autotune(given.autotune, given.device, given.device == "cuda" ? std::optional(0) : std::nullopt);
     if (given.train) {
         print_training(given);
         return ExitCode::all_well;
@@ -88,9 +156,17 @@ ExitCode print_plan(const PlanOptions& given) {
         options.rerun = {"sex"};
     }
     options.traits = given.device == "cuda" ? session::gpu_traits() : onednn::make_backend({})->traits();
-    const plan::Plan lowered = plan::lower(network(given), options);
+    const net::Graph graph = network(given);
+    const plan::Plan lowered = plan::lower(graph, options);
     const plan::Machine* machine = given.roof.empty() ? nullptr : &plan::machine(given.roof);
-    std::cout << (given.json ? plan::as_json(lowered, machine) : plan::as_table(lowered, machine));
+    std::optional<plan::Measurement> measured;
+    if (given.measure) {
+        Bench bench(given);
+        plan::Executor executor(lowered, bench.scoring(), io::initial_parameters(graph, 1));
+        measured = bench.measure(executor);
+    }
+    const plan::Measurement* found = measured ? &*measured : nullptr;
+    std::cout << (given.json ? plan::as_json(lowered, machine, found) : plan::as_table(lowered, machine, found));
     return ExitCode::all_well;
 }
 
@@ -103,7 +179,8 @@ void add_plan(CLI::App& program, Work& work) {
                     "place in memory",
                     "boneage plan resnet34 --size 224x224 --batch 16\n"
                     "boneage plan unet --size 256x256 --base-width 16 --depth 4 --json\n"
-                    "boneage plan resnet34 --train --batch 16 --precision bf16");
+                    "boneage plan resnet34 --train --batch 16 --precision bf16\n"
+                    "boneage plan resnet34 --train --batch 64 --precision bf16 --device cuda --measure");
     auto given = std::make_shared<PlanOptions>();
     command->add_option("NETWORK", given->net, "resnet34 or unet")
         ->required()
@@ -134,6 +211,13 @@ void add_plan(CLI::App& program, Work& work) {
         ->capture_default_str();
     command->add_flag("--train", given->train,
                       "Print a step of training instead: forward, loss and backward, and the memory that it takes");
+    command->add_flag("--measure", given->measure,
+                      "Run the plan with initial weights on the device, and add how long every step takes");
+    command->add_option("--threads", given->threads, "For --measure on the CPU; 0: one for each processor")
+        ->type_name("N")
+        ->check(CLI::Range(0, 1024))
+        ->capture_default_str();
+    add_autotune_option(*command, given->autotune, "what it computes");
     command->add_flag("--json", given->json, "Print JSON instead of a table");
     command->callback([given, &work] { work = [given] { return print_plan(*given); }; });
 }

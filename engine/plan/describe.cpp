@@ -64,7 +64,7 @@ const char* name_of(Precision precision) {
     return "";
 }
 
-std::string as_table(const Plan& plan, const Machine* machine) {
+std::string as_table(const Plan& plan, const Machine* machine, const Measurement* measured) {
     const Options& options = plan.options;
     std::string text = plan.net + ", batch " + std::to_string(options.batch) + ", " + std::to_string(options.height) +
                        "x" + std::to_string(options.width) + " pixels (height x width), " + name_of(options.precision) +
@@ -73,6 +73,9 @@ std::string as_table(const Plan& plan, const Machine* machine) {
                            "written B", "arena offset"}};
     if (machine != nullptr) {
         rows.front().emplace_back("roof us");
+    }
+    if (measured != nullptr) {
+        rows.front().emplace_back(kMeasuredColumn);
     }
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const PlannedStep& step = plan.steps[i];
@@ -84,12 +87,18 @@ std::string as_table(const Plan& plan, const Machine* machine) {
         if (machine != nullptr) {
             rows.back().push_back(decimal(1e6 * roof_seconds(plan, step, *machine), 1));
         }
+        if (measured != nullptr) {
+            rows.back().push_back(microseconds(measured->steps.at(i)));
+        }
     }
     const Totals totals = totals_of(plan);
     rows.push_back({"", "total", "", "", short_number(totals.flops), short_number(totals.read),
                     short_number(totals.weights), short_number(totals.written), ""});
     if (machine != nullptr) {
         rows.back().push_back(decimal(1e6 * roof_seconds(plan, *machine), 1));
+    }
+    if (measured != nullptr) {
+        rows.back().push_back(microseconds(measured->whole));
     }
     text += lay_out(rows, 3);
     text +=
@@ -105,10 +114,13 @@ std::string as_table(const Plan& plan, const Machine* machine) {
             std::string(machine->name) + "'s data sheet; " + decimal(static_cast<double>(options.batch) / seconds, 0) +
             " images/s at best.\n";
     }
+    if (measured != nullptr) {
+        text += measured_text(*measured, options.batch);
+    }
     return text;
 }
 
-std::string as_json(const Plan& plan, const Machine* machine) {
+std::string as_json(const Plan& plan, const Machine* machine, const Measurement* measured) {
     using Json = nlohmann::ordered_json;
     const Options& options = plan.options;
     const Totals totals = totals_of(plan);
@@ -125,7 +137,8 @@ std::string as_json(const Plan& plan, const Machine* machine) {
                     {"arena_bytes", plan.arena_bytes},
                     {"live_bytes", plan.live_bytes}}},
                   {"steps", Json::array()}};
-    for (const PlannedStep& step : plan.steps) {
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+        const PlannedStep& step = plan.steps[i];
         const Value& y = value(plan, y_of(step.step));
         document["steps"].push_back({{"layer", step.name},
                                      {"operation", op_name(step.step)},
@@ -141,6 +154,13 @@ std::string as_json(const Plan& plan, const Machine* machine) {
         if (machine != nullptr) {
             document["steps"].back()["roof_us"] = 1e6 * roof_seconds(plan, step, *machine);
         }
+        if (measured != nullptr) {
+            document["steps"].back()["measured_us"] = 1e6 * measured->steps.at(i);
+        }
+    }
+    if (measured != nullptr) {
+        document["measured_on"] = measured->on;
+        document["totals"]["measured_us"] = 1e6 * measured->whole;
     }
     if (machine != nullptr) {
         document["roof_of"] = machine->name;

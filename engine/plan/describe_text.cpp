@@ -35,6 +35,16 @@ std::string short_number(int64_t number) {
     return decimal(scaled, unit == 0 || scaled >= 99.95 ? 0 : (scaled >= 9.995 ? 1 : 2)) + " " + kUnits[unit];
 }
 
+std::string microseconds(double seconds) {
+    return decimal(1e6 * seconds, 1);
+}
+
+std::string measured_text(const Measurement& measured, int64_t batch) {
+    return "measured: on " + measured.on +
+           ", each step alone, over and over; the total is all of them in their order, " +
+           decimal(static_cast<double>(batch) / measured.whole, 1) + " images/s.\n";
+}
+
 std::string lay_out(const std::vector<Row>& rows, size_t last_words) {
     std::vector<size_t> widths(rows.front().size());
     for (const Row& row : rows) {

@@ -1,6 +1,7 @@
 // How plans are put into words and columns.
 #pragma once
 
+#include "engine/plan/measure.h"
 #include "engine/plan/plan.h"
 
 #include <string>
@@ -16,6 +17,11 @@ std::string decimal(double number, int digits);
 
 // "1.23 M" for 1234567, "-" for 0; binary steps for bytes would hide the FLOP/byte ratio.
 std::string short_number(int64_t number);
+
+// The head of the column of measured times, one of them, and what they are.
+inline constexpr const char* kMeasuredColumn = "measured us";
+std::string microseconds(double seconds);
+std::string measured_text(const Measurement& measured, int64_t batch);
 
 using Row = std::vector<std::string>;
 

@@ -79,19 +79,31 @@ const char* name_of(Loss loss) {
     return "";
 }
 
-std::string as_table(const TrainingPlan& plan) {
+std::string as_table(const TrainingPlan& plan, const Measurement* measured) {
     const TrainingOptions& options = plan.options;
     std::string text = plan.net + ", one training step, batch " + std::to_string(options.batch) + ", " +
                        std::to_string(options.height) + "x" + std::to_string(options.width) +
                        " pixels (height x width), " + name_of(options.precision) + "\n\n";
     std::vector<Row> rows{{"step", "layer", "operation", "reads", "writes (n x h x w x c)", "FLOP", "arena offset"}};
+    if (measured != nullptr) {
+        rows.front().emplace_back(kMeasuredColumn);
+    }
     for (size_t i = 0; i < plan.steps.size(); ++i) {
         const PlannedTrainingStep& step = plan.steps[i];
         const Touched touched = touched_by(step.step);
         rows.push_back({std::to_string(i), step.name, op_name(step.step), reads_text(plan, touched),
                         writes_text(plan, touched), short_number(step.flops), offsets_text(plan, touched)});
+        if (measured != nullptr) {
+            rows.back().push_back(microseconds(measured->steps.at(i)));
+        }
+    }
+    if (measured != nullptr) {
+        rows.push_back({"", "all parameters", "update", "", "", "", "", microseconds(measured->update)});
     }
     rows.push_back({"", "total", "", "", "", short_number(total_flops(plan)), ""});
+    if (measured != nullptr) {
+        rows.back().push_back(microseconds(measured->whole));
+    }
     text += lay_out(rows, 4);
 
     std::string inputs;
@@ -100,7 +112,11 @@ std::string as_table(const TrainingPlan& plan) {
     }
     text += "\nInputs: " + inputs + ". Loss: " + name_of(options.loss) + ".\n";
     text += "FLOP: two per multiply-add of convolutions and linear layers; forward " +
-            short_number(flops_of(plan, false)) + ", backward " + short_number(flops_of(plan, true)) + ".\n\n";
+            short_number(flops_of(plan, false)) + ", backward " + short_number(flops_of(plan, true)) + ".\n";
+    if (measured != nullptr) {
+        text += measured_text(*measured, options.batch);
+    }
+    text += "\n";
     const MemoryBytes memory = memory_bytes(plan);
     text += lay_out(
         {{"bytes", "of"},
@@ -117,7 +133,7 @@ std::string as_table(const TrainingPlan& plan) {
     return text;
 }
 
-std::string as_json(const TrainingPlan& plan) {
+std::string as_json(const TrainingPlan& plan, const Measurement* measured) {
     using Json = nlohmann::ordered_json;
     const auto values = [&](const std::vector<ValueId>& ids) {
         Json list = Json::array();
@@ -159,7 +175,8 @@ std::string as_json(const TrainingPlan& plan) {
                     {"statistic_bytes", memory.statistics},
                     {"total_bytes", memory.total()}}},
                   {"steps", Json::array()}};
-    for (const PlannedTrainingStep& step : plan.steps) {
+    for (size_t i = 0; i < plan.steps.size(); ++i) {
+        const PlannedTrainingStep& step = plan.steps[i];
         const Touched touched = touched_by(step.step);
         document["steps"].push_back({{"layer", step.name},
                                      {"operation", op_name(step.step)},
@@ -169,6 +186,14 @@ std::string as_json(const TrainingPlan& plan) {
                                      {"parameters", names(touched.parameters)},
                                      {"gradients", names(touched.gradients)},
                                      {"flops", step.flops}});
+        if (measured != nullptr) {
+            document["steps"].back()["measured_us"] = 1e6 * measured->steps.at(i);
+        }
+    }
+    if (measured != nullptr) {
+        document["measured_on"] = measured->on;
+        document["totals"]["measured_us"] = 1e6 * measured->whole;
+        document["totals"]["update_us"] = 1e6 * measured->update;
     }
     return document.dump(2) + "\n";
 }

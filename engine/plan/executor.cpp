@@ -146,6 +146,14 @@ void Executor::run_steps(std::span<const ValueId> changed, std::span<const int32
     backend_.synchronize();
 }
 
+Measurement Executor::measured() {
+    run();  // so that every step has numbers to compute with
+    Measurement measurement;
+    measurement.whole = measure(backend_, [this] { enqueue(); });
+    measurement.steps = measure_each(backend_, runnables_, scratch_.get());
+    return measurement;
+}
+
 int64_t Executor::memory_bytes() const {
     return plan_.arena_bytes + scratch_bytes_;
 }

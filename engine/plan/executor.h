@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/plan/backend.h"
+#include "engine/plan/measure.h"
 
 #include <span>
 
@@ -32,6 +33,9 @@ public:
     // steps without copying or waiting, so that a device may record them.
     void enqueue();
     void enqueue_rerun(std::string_view input_name);
+
+    // How long every step takes, and all of them. Inputs and outputs are worth nothing afterwards.
+    [[nodiscard]] Measurement measured();
 
     [[nodiscard]] const Plan& plan() const { return plan_; }
     // Arena and scratch; weights belong to the steps.

@@ -313,6 +313,19 @@ void TrainingExecutor::set_state(State state, std::span<const float> values) {
     backend_.synchronize();
 }
 
+Measurement TrainingExecutor::measured(const AdamParams& params) {
+    const auto decay = average_steps_.empty() ? std::nullopt : std::optional(0.5F);
+    train(params, decay);  // so that every step has numbers to compute with
+    Measurement measurement;
+    measurement.whole = measure(backend_, [&] { enqueue_train(params, decay); });
+    measurement.update = measure(backend_, [this] {
+        enqueue_optimise();
+        enqueue_average();
+    });
+    measurement.steps = measure_each(backend_, runnables_, scratch_.get());
+    return measurement;
+}
+
 int64_t TrainingExecutor::memory_bytes() const {
     int64_t floats = gradients_.floats;
     for (const Flat& state : states_) {

@@ -1,6 +1,7 @@
 // A training plan made runnable: owns parameters, gradients, the optimiser's state and the arena.
 #pragma once
 
+#include "engine/plan/measure.h"
 #include "engine/plan/training_backend.h"
 #include "kernels/nn/loss.h"
 
@@ -84,6 +85,9 @@ public:
     // Optimiser steps done.
     [[nodiscard]] int64_t step() const;
     void set_step(int64_t step);
+
+    // How long every step takes, and a training step with everything it is made of. What was learned is lost.
+    [[nodiscard]] Measurement measured(const AdamParams& params);
 
     [[nodiscard]] const TrainingPlan& plan() const { return plan_; }
     // Arena, scratch, parameters, gradients and optimiser; what steps keep of their own is not counted.
