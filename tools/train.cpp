@@ -127,6 +127,13 @@ void add_train(CLI::App& program, Work& work) {
         ->check(CLI::Range(1.0, 240.0))
         ->capture_default_str()
         ->group("Samples");
+    command
+        ->add_option("--repeats", options->course.repeats,
+                     "Draws of every picture in an epoch: where steps are fast, judging and saving come less often")
+        ->type_name("N")
+        ->check(CLI::Range(1, 10000))
+        ->capture_default_str()
+        ->group("Samples");
     command->add_flag("--shuffle", options->shuffle, "Show every sample once an epoch instead of drawing")
         ->group("Samples");
     command->final_callback([options, &work] { work = [options] { return train_ages(*options); }; });

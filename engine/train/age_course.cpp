@@ -45,14 +45,14 @@ AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, pla
 }
 
 std::vector<int64_t> AgeCourse::drawn(int64_t epoch) const {
-    const int64_t count = training_samples();
+    const int64_t count = training_samples() * options_.repeats;
     return sampler_ ? sampler_->epoch(options_.seed, epoch, count) : shuffled(count, options_.seed, epoch);
 }
 
 std::vector<int64_t> AgeCourse::epoch(int64_t epoch) const {
     std::vector<int64_t> samples = drawn(epoch);
     for (int64_t& sample : samples) {
-        sample = training_[static_cast<size_t>(sample)];
+        sample = training_[static_cast<size_t>(sample % training_samples())];
     }
     return samples;
 }
@@ -142,7 +142,7 @@ std::string AgeCourse::fingerprint() const {
            std::to_string(validation_.size()) + " pictures, seed " + std::to_string(options_.seed) + ", augmented " +
            text_of(options_.augment) + ", balance " + (options_.balance ? std::to_string(*options_.balance) : "off") +
            " over " + std::to_string(options_.category_months) + " months, unknown sex " +
-           std::to_string(options_.unknown_sex);
+           std::to_string(options_.unknown_sex) + ", " + std::to_string(options_.repeats) + " draws of each";
 }
 
 }  // namespace boneage::train

@@ -20,6 +20,7 @@ struct AgeCourseOptions {
     // sample once an epoch.
     std::optional<double> balance = 1;
     double category_months = 24;
+    int64_t repeats = 1;  // draws of every picture in an epoch
     // Share of the samples whose sex is withheld, so that the network also learns to do without.
     double unknown_sex = 0.1;
     int64_t judged_batch = 16;

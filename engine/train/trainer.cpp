@@ -97,15 +97,22 @@ void Trainer::restore() {
     observer_.say("resuming after epoch " + std::to_string(epoch_));
 }
 
-void Trainer::save() {
-    std::vector<std::vector<float>> states = states_of(executor_);
-    write_checkpoint(checkpoint_path_,
-                     named<const float>(executor_.states(), states, best_.parameters, best_.statistics),
-                     Json{{"training", fingerprint()},
-                          {"epoch", epoch_},
-                          {"step", executor_.step()},
-                          {"elapsed_s", elapsed_s_},
-                          {"schedule", schedule_.state()}});
+void Trainer::begin_saving() {
+    const Json state{{"training", fingerprint()},
+                     {"epoch", epoch_},
+                     {"step", executor_.step()},
+                     {"elapsed_s", elapsed_s_},
+                     {"schedule", schedule_.state()}};
+    saving_ = std::async(std::launch::async, [this, state, states = states_of(executor_)]() mutable {
+        write_checkpoint(checkpoint_path_,
+                         named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state);
+    });
+}
+
+void Trainer::finish_saving() {
+    if (saving_.valid()) {
+        saving_.get();
+    }
 }
 
 Trainer::Weights Trainer::judged_weights() const {
@@ -170,6 +177,12 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
 }
 
 TrainEnd Trainer::run(const std::atomic<bool>& stop) {
+    const TrainEnd end = run_epochs(stop);
+    finish_saving();
+    return end;
+}
+
+TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
     while (epoch_ < options_.epochs) {
         const Clock::time_point start = Clock::now();
         const std::vector<int64_t> samples = course_.epoch(epoch_);
@@ -185,6 +198,7 @@ TrainEnd Trainer::run(const std::atomic<bool>& stop) {
         const plan::ParameterSource parameters =
             plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, batches);
         const Judgement judgement = course_.judge(parameters);
+        finish_saving();
         const EpochOutcome outcome = schedule_.epoch_ended(judgement.metric);
         ++epoch_;
         elapsed_s_ += seconds_since(start);
@@ -199,7 +213,10 @@ TrainEnd Trainer::run(const std::atomic<bool>& stop) {
             best_ = std::move(weights);
         }
         log_->append(record);  // first: a resumed run cuts off what no checkpoint holds
-        save();
+        begin_saving();
+        if (!executor_.queues()) {
+            finish_saving();
+        }
         observer_.epoch(record, outcome);
         if (outcome.stop) {
             return TrainEnd::stopped_early;

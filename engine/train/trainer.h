@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <optional>
 #include <string>
 
@@ -28,7 +29,7 @@ struct TrainerOptions {
 struct TrainObserver {
     // After a step: of how many in this epoch, and the epoch's mean loss so far, in the course's unit.
     std::function<void(int64_t step, int64_t steps, double loss)> step;
-    // After an epoch, when its checkpoint is safe.
+    // After an epoch. Its checkpoint is safe then or, where steps are only queued, before the next epoch ends.
     std::function<void(const EpochRecord& record, const EpochOutcome& outcome)> epoch;
     // Sentences, such as which checkpoint a run resumes from.
     std::function<void(const std::string& line)> say;
@@ -64,7 +65,10 @@ private:
     [[nodiscard]] Weights judged_weights() const;
     // Of the coming step.
     [[nodiscard]] std::optional<float> average_decay() const;
-    void save();
+    TrainEnd run_epochs(const std::atomic<bool>& stop);
+    // A device need not wait for the disk: the checkpoint is written while it computes the next epoch.
+    void begin_saving();
+    void finish_saving();
     void restore();
     [[nodiscard]] std::string fingerprint() const;
 
@@ -78,6 +82,7 @@ private:
     int64_t epoch_ = 0;
     double elapsed_s_ = 0;
     Weights best_;
+    std::future<void> saving_;  // last: what it reads outlives it
 };
 
 }  // namespace boneage::train
