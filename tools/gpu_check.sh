@@ -3,20 +3,21 @@
 #
 #   tools/gpu_check.sh bundle [FOLDER]    builds, and gathers programs, libraries and samples (default build/gpu_bundle),
 #                                         also as FOLDER.tar.xz
-#   FOLDER/gpu_check.sh run [OUT]         there: tests, compute-sanitizer, ages and training against the CPU's, benchmarks
+#   FOLDER/gpu_check.sh run [OUT] [PART]  there: tests, compute-sanitizer, ages and training against the CPU's (PART tests),
+#                                         and benchmarks (PART figures); both by default
 #   tools/gpu_check.sh                    both, on a machine that has toolkit and GPU
 #
 # The run ends in a table and writes OUT/gpu_check.json, to be kept in bench/baselines/; its exit status is 0 only when
 # everything passed. It needs cuDNN 9 (beside the toolkit, in CUDNN_PATH, or as Python's nvidia-cudnn wheel) and, for the
 # sanitizer, the toolkit; where Python has PyTorch 2, the networks are also timed in turns with it. No step may take
-# longer than its share, so that a step that hangs costs only itself; what has no time left is a failure.
+# longer than its share, so that a step that hangs costs only itself; what has no time left (GPU_CHECK_SECONDS, 600) is a failure.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 tests=(tests/kernels/test_image_gpu tests/engine/test_layers_gpu tests/engine/test_pipeline_gpu
     tests/engine/test_training_gpu)
 benchmarks=(bench/bench_gpu_kernels bench/bench_gpu_net)
-seconds_in_all=600
+seconds_in_all=${GPU_CHECK_SECONDS:-600}
 
 bundle() {
     cd "$here/.."
@@ -90,6 +91,16 @@ check() {
     echo "$name: $verdict"
 }
 
+# check_shards SECONDS COUNT PROGRAM: a test program as COUNT processes side by side; most of its time goes into plans that
+# cuDNN compiles one after another.
+check_shards() {
+    local index
+    for ((index = 0; index < $2; index++)); do
+        check "$1" "$3.$index" env GTEST_TOTAL_SHARDS="$2" GTEST_SHARD_INDEX=$index "$here/bin/$3" &
+        names+=("$3.$index")
+    done
+}
+
 # Ages of the samples on the GPU, in every precision, against the CPU's.
 compare_ages() {
     local models=$out/models
@@ -154,27 +165,36 @@ run() {
     export -f compare_ages compare_training
     export BONEAGE_TEST_DATA=$here
     rm -f "$out"/*.result
-    # What is not timed runs side by side: most of it waits for a processor that compiles plans.
-    local sanitizer tool name
+    local names=()
+    [ "$2" = figures ] || run_tests
+    [ "$2" = tests ] || run_benchmarks
+    report
+}
+
+# What is not timed runs side by side: most of it waits for a processor that compiles plans.
+run_tests() {
+    local sanitizer tool
     sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
-    check 60 test_image_gpu "$here/bin/test_image_gpu" &
-    check 240 test_layers_gpu "$here/bin/test_layers_gpu" &
-    check 120 test_pipeline_gpu "$here/bin/test_pipeline_gpu" &
-    check 240 test_training_gpu "$here/bin/test_training_gpu" &
+    check_shards 60 1 test_image_gpu
+    check_shards 240 4 test_layers_gpu
+    check_shards 120 2 test_pipeline_gpu
+    check_shards 240 4 test_training_gpu
     check 180 ages bash -ec compare_ages &
     check 240 training bash -ec compare_training &
     for tool in memcheck racecheck initcheck; do
         check 240 "$tool" "$sanitizer" --tool "$tool" --error-exitcode 1 "$here/bin/test_image_gpu" &
     done
+    names+=(ages training memcheck racecheck initcheck)
     wait
-    # What is timed has the machine to itself.
+}
+
+# What is timed has the machine to itself.
+run_benchmarks() {
     check 90 bench_gpu_kernels "$here/bin/bench_gpu_kernels" --benchmark_min_time=0.1 \
         --benchmark_out="$out/bench_gpu_kernels.json" --benchmark_out_format=json
     check 180 bench_gpu_net "$here/bin/bench_gpu_net" --benchmark_min_time=0.1 \
         --benchmark_out="$out/bench_gpu_net.json" --benchmark_out_format=json
-    device >"$out/device_after.csv"
-    local names=(test_image_gpu test_layers_gpu test_pipeline_gpu test_training_gpu ages training memcheck racecheck initcheck
-        bench_gpu_kernels bench_gpu_net)
+    names+=(bench_gpu_kernels bench_gpu_net)
     if python3 -c 'import torch, sys; sys.exit(int(torch.__version__.split(".")[0]) < 2 or not torch.cuda.is_available())' 2>/dev/null; then
         check 180 torch_gpu python3 "$here/peers/torch_gpu.py" "$here/bin/bench_gpu_net" --json "$out/torch_gpu.json"
         names+=(torch_gpu)
@@ -182,6 +202,10 @@ run() {
     else
         echo "PyTorch 2 with a GPU is not installed here: no comparison with it"
     fi
+}
+
+report() {
+    device >"$out/device_after.csv"
     local rows=() failures=0
     for name in "${names[@]}"; do
         rows+=("$(cat "$out/$name.result")")
@@ -221,7 +245,7 @@ PYTHON
 
 case ${1:-both} in
     bundle) bundle "$(realpath -m "${2:-$here/../build/gpu_bundle}")" ;;
-    run) run "${2:-gpu_check_results}" ;;
-    both) bundle "$(realpath -m "$here/../build/gpu_bundle")" && "$here/../build/gpu_bundle/gpu_check.sh" run "$here/../build/gpu_check" ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    run) run "${2:-gpu_check_results}" "${3:-all}" ;;
+    both) bundle "$(realpath -m "$here/../build/gpu_bundle")" && "$here/../build/gpu_bundle/gpu_check.sh" run "$here/../build/gpu_check" all ;;
+    *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
