@@ -1,11 +1,14 @@
 #include "tools/train_options.h"
 
 #include "engine/errors.h"
+#include "engine/net/parameters.h"
 #include "tools/options.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 namespace boneage::tools {
 namespace {
@@ -85,6 +88,13 @@ void add_augment_options(CLI::App& command, AugmentParams& augment) {
     group.number("--erase-area", augment.erase_largest_area, "SHARE", 0, 1, "Its largest area");
 }
 
+// Whether what leads up to the answer is the same: sex, hidden layer and answers may be others.
+bool differ_in_the_head(const io::Architecture& a, const io::Architecture& b) {
+    const auto* one = std::get_if<net::ResNet34Spec>(&a);
+    const auto* other = std::get_if<net::ResNet34Spec>(&b);
+    return one != nullptr && other != nullptr && one->channels == other->channels;
+}
+
 }  // namespace
 
 void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) {
@@ -108,7 +118,10 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
         ->type_name("RUN")
         ->required();
     command.add_flag("--resume", options.resume, "Continue the run in that folder from its checkpoint");
-    command.add_option("--start-from", options.start_from, "Begin with the weights of this model")->type_name("FILE");
+    command
+        .add_option("--start-from", options.start_from,
+                    "Begin with the weights of this model; a resnet34 may have another head, which then begins anew")
+        ->type_name("FILE");
     command.add_option("--card", options.card, "A sentence for the model's card")->type_name("TEXT");
     Group run(command, kRun);
     run.number("--epochs", options.epochs, "N", 1, 1e6, "Epochs");
@@ -203,11 +216,30 @@ plan::ParameterSource starting_parameters(const TrainOptions& options, const io:
         return io::initial_parameters(io::graph_of(network), options.seed);
     }
     const auto model = std::make_shared<io::ModelFile>(options.start_from);
-    if (model->card().architecture != network) {
-        throw UsageError(options.start_from + " holds another network than the one to be trained: " +
-                         io::to_json(model->card().architecture));
+    const io::Architecture& given = model->card().architecture;
+    if (given == network) {
+        return [model, source = model->parameters()](std::string_view name) { return source(name); };
     }
-    return [model, source = model->parameters()](std::string_view name) { return source(name); };
+    if (!differ_in_the_head(given, network)) {
+        throw UsageError(options.start_from +
+                         " holds another network than the one to be trained: " + io::to_json(given));
+    }
+    std::set<std::string, std::less<>> kept;
+    std::string anew;
+    const std::vector<net::Parameter> has = net::parameters(io::graph_of(given));
+    for (const net::Parameter& wanted : net::parameters(io::graph_of(network))) {
+        const auto same = std::ranges::find(has, wanted.name, &net::Parameter::name);
+        if (same != has.end() && same->shape == wanted.shape) {
+            kept.insert(wanted.name);
+        } else {
+            anew += (anew.empty() ? "" : ", ") + wanted.name;
+        }
+    }
+    std::fprintf(stderr, "%s has another head; these begin anew: %s\n", options.start_from.c_str(), anew.c_str());
+    return [model, kept, source = model->parameters(),
+            initial = io::initial_parameters(io::graph_of(network), options.seed)](std::string_view name) {
+        return kept.contains(name) ? source(name) : initial(name);
+    };
 }
 
 }  // namespace boneage::tools

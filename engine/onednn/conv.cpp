@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <dnnl.hpp>
+#include <string_view>
 #include <unordered_map>
 
 namespace boneage::onednn {
@@ -27,12 +29,13 @@ memory::data_type dnnl_type(plan::DataType type) {
 }
 
 // One image as oneDNN is to see it; padding channels, where there are any, belong to its description too. Without
-// blocks it is planes, which for one channel is how pixels lie anyway.
-memory::desc image_desc(const plan::Place& place) {
+// blocks it is dense pixels, or planes.
+memory::desc image_desc(const plan::Place& place, bool planes = false) {
     const plan::Shape& s = place.shape;
-    const auto layout = place.channel_block == 1   ? memory::format_tag::nchw
+    const auto layout = place.channel_block == 16  ? memory::format_tag::nChw16c
                         : place.channel_block == 8 ? memory::format_tag::nChw8c
-                                                   : memory::format_tag::nChw16c;
+                        : planes                   ? memory::format_tag::nchw
+                                                   : memory::format_tag::nhwc;
     return {{1, s.c, s.h, s.w}, dnnl_type(place.type), layout};
 }
 
@@ -51,6 +54,17 @@ void move_to_planes(Workers& workers, const plan::Place& image, std::byte* plane
 
 memory wrap(const memory::desc& desc, const void* data) {
     return {desc, engine(), const_cast<void*>(data)};
+}
+
+// Whether oneDNN has more for this than the loops that it checks its kernels by.
+bool has_kernel(const dnnl::convolution_forward::primitive_desc& desc) {
+    return !std::string_view(desc.impl_info_str()).starts_with("ref");
+}
+
+// Whether the primitive cannot work where the plan has the value.
+bool differ(const plan::Place& planned, const plan::Place& wanted) {
+    return planned.type != wanted.type || planned.channel_block != wanted.channel_block ||
+           (planned.channel_block == 1 && !planned.dense());
 }
 
 // So few channels, and only so few, oneDNN reads faster from planes than from blocks.
@@ -104,14 +118,22 @@ public:
         const bool wide = !computes(at.x.type);
         const plan::DataType x_type = wide ? plan::DataType::f32 : at.x.type;
         const plan::DataType y_type = wide ? plan::DataType::f32 : at.y.type;
-        const bool planes = at.x.channel_block == 1 && at.x.shape.c <= kMostPlanes;
-        x_ = staged(at.x, x_type, planes ? 1 : channel_block);
-        y_ = staged(at.y, y_type, channel_block);
-        stages_x_ = at.x.type != x_.type || at.x.channel_block != x_.channel_block ||
-                    (planes && !(at.x.shape.c == 1 && at.x.dense()));
         // oneDNN's ReLU turns NaN into 0, which would hide what overflowed in float16.
         relu_apart_ = step.relu && at.x.type == plan::DataType::f16;
-        stages_y_ = at.y.type != y_.type || at.y.channel_block != y_.channel_block || relu_apart_;
+        const auto finds_kernel = [&](int64_t block, bool planes) {
+            planes_ = planes;
+            x_ = staged(at.x, x_type, planes ? 1 : block);
+            y_ = staged(at.y, y_type, block);
+            return has_kernel(describe());
+        };
+        const bool few = at.x.channel_block == 1 && at.x.shape.c <= kMostPlanes;
+        // Layers narrower than a vector oneDNN wants as pixels.
+        if (!finds_kernel(channel_block, few) && !finds_kernel(1, false)) {
+            std::fprintf(stderr, "boneage: oneDNN has no fast kernel for %s on this processor: it will take long\n",
+                         step.weights.weight.c_str());
+        }
+        stages_x_ = differ(at.x, x_) || (planes_ && at.x.shape.c > 1);
+        stages_y_ = differ(at.y, y_) || relu_apart_;
 
         plan::Weights emulated;
         if (wide) {
@@ -149,12 +171,14 @@ private:
                scratch_part<std::byte>(primitive.workspace_bytes);
     }
 
-    Primitive make_primitive(int threads, int slots, const plan::Weights& values) const {
-        const OpenMpThreads guard(threads);
-        const Dims weight_dims{y_.shape.c, x_.shape.c, step_.kernel, step_.kernel};
+    [[nodiscard]] Dims weight_dims() const { return {y_.shape.c, x_.shape.c, step_.kernel, step_.kernel}; }
+    [[nodiscard]] memory::desc bias_desc() const {
+        return {{y_.shape.c}, memory::data_type::f32, memory::format_tag::a};
+    }
+
+    [[nodiscard]] dnnl::convolution_forward::primitive_desc describe() const {
         const Dims strides{step_.stride, step_.stride};
         const Dims padding{step_.padding, step_.padding};
-        const memory::desc bias_desc({y_.shape.c}, memory::data_type::f32, memory::format_tag::a);
         dnnl::post_ops after;
         if (at_.residual) {
             after.append_sum();
@@ -165,19 +189,23 @@ private:
         dnnl::primitive_attr attributes;
         attributes.set_post_ops(after);
         attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-        const dnnl::convolution_forward::primitive_desc desc(
-            {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, image_desc(x_),
-             memory::desc(weight_dims, dnnl_type(x_.type), memory::format_tag::any), bias_desc, image_desc(y_), strides,
-             padding, padding},
-            attributes, engine());
+        return {{dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, image_desc(x_, planes_),
+                 memory::desc(weight_dims(), dnnl_type(x_.type), memory::format_tag::any), bias_desc(), image_desc(y_),
+                 strides, padding, padding},
+                attributes,
+                engine()};
+    }
 
+    Primitive make_primitive(int threads, int slots, const plan::Weights& values) const {
+        const OpenMpThreads guard(threads);
+        const dnnl::convolution_forward::primitive_desc desc = describe();
         Primitive primitive;
         primitive.run = dnnl::convolution_forward(desc);
         dnnl::stream stream(engine());
-        memory given = wrap({weight_dims, memory::data_type::f32, memory::format_tag::oihw}, values.weight.data());
+        memory given = wrap({weight_dims(), memory::data_type::f32, memory::format_tag::oihw}, values.weight.data());
         primitive.weights = memory(desc.weights_desc(), engine());
         dnnl::reorder(given, primitive.weights).execute(stream, given, primitive.weights);
-        primitive.bias = memory(bias_desc, engine());
+        primitive.bias = memory(bias_desc(), engine());
         std::copy(values.bias.begin(), values.bias.end(), static_cast<float*>(primitive.bias.get_data_handle()));
         stream.wait();
 
@@ -212,7 +240,7 @@ private:
             const plan::Place given = x;
             x = x_;
             x.data = take(bytes_of(x_));
-            if (x.channel_block == 1) {
+            if (planes_) {
                 move_to_planes(workers, given, x.data, x.type);
             } else {
                 move_image(workers, given, x);
@@ -249,6 +277,7 @@ private:
     plan::FusedConv step_;
     plan::Place x_;  // one image as the primitive reads it; without data
     plan::Place y_;
+    bool planes_ = false;  // whether x is spread over planes
     bool stages_x_ = false;
     bool stages_y_ = false;
     bool relu_apart_ = false;

@@ -181,6 +181,20 @@ TEST(OneDnn, refuses_weights_that_are_not_finite_and_names_them) {
     }
 }
 
+// The loops that oneDNN falls back to take seconds for what its kernels do in milliseconds.
+TEST(OneDnn, has_a_kernel_for_every_layer_whatever_its_channels) {
+    for (const std::optional<int64_t> block : {std::optional<int64_t>(), std::optional<int64_t>(16)}) {
+        for (const int64_t width : {4, 8, 12, 16}) {
+            const net::Graph graph = net::unet({.depth = 2, .base_width = width});
+            const auto backend = make_backend({.threads = 1, .channel_block = block});
+            ::testing::internal::CaptureStderr();
+            const Executor executor(plan::lower(graph, with_traits({.height = 32, .width = 32}, *backend)), *backend,
+                                    source_of(testing::random_parameters(graph, 3)));
+            EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << "width " << width;
+        }
+    }
+}
+
 TEST(OneDnn, refuses_impossible_options) {
     EXPECT_THROW(make_backend({.threads = 0}), UsageError);
     EXPECT_THROW(make_backend({.threads = 1, .channel_block = 4}), UsageError);
