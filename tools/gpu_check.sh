@@ -153,6 +153,16 @@ cpu, cuda = (epochs[device][0]["train_loss"] for device in ("cpu", "cuda"))
 print("losses of the first epoch:", cpu, "on the CPU,", cuda, "on the GPU")
 assert abs(cpu - cuda) <= 1e-3 * cpu
 PYTHON
+    rm -f "$work"/*/checkpoint.safetensors*  # hundreds of megabytes that nobody wants to carry home
+}
+
+# How long every step of scoring and training takes.
+measure_steps() {
+    local network
+    for network in resnet34 unet; do
+        "$here/bin/boneage" plan $network --size 256 --batch 64 --precision bf16 --device cuda --measure --json >"$out/steps_$network.json"
+        "$here/bin/boneage" plan $network --size 256 --batch 64 --precision bf16 --device cuda --measure --json --train >"$out/steps_${network}_training.json"
+    done
 }
 
 run() {
@@ -162,7 +172,7 @@ run() {
     LD_LIBRARY_PATH=$here/lib:$(cudnn_folder):${LD_LIBRARY_PATH:-}
     # Threads that wait must not keep a processor from the check beside them.
     export LD_LIBRARY_PATH BONEAGE_CACHE=$out/cache OMP_WAIT_POLICY=passive here out
-    export -f compare_ages compare_training
+    export -f compare_ages compare_training measure_steps
     export BONEAGE_TEST_DATA=$here
     rm -f "$out"/*.result
     local names=()
@@ -194,7 +204,8 @@ run_benchmarks() {
         --benchmark_out="$out/bench_gpu_kernels.json" --benchmark_out_format=json
     check 180 bench_gpu_net "$here/bin/bench_gpu_net" --benchmark_min_time=0.1 \
         --benchmark_out="$out/bench_gpu_net.json" --benchmark_out_format=json
-    names+=(bench_gpu_kernels bench_gpu_net)
+    check 120 measure_steps bash -ec measure_steps
+    names+=(bench_gpu_kernels bench_gpu_net measure_steps)
     if python3 -c 'import torch, sys; sys.exit(int(torch.__version__.split(".")[0]) < 2 or not torch.cuda.is_available())' 2>/dev/null; then
         check 180 torch_gpu python3 "$here/peers/torch_gpu.py" "$here/bin/bench_gpu_net" --json "$out/torch_gpu.json"
         names+=(torch_gpu)
@@ -219,7 +230,8 @@ def device(name):
     head, *lines = open(f"{out}/{name}.csv").read().splitlines()
     return dict(zip((cell.strip() for cell in head.split(",")), (cell.strip() for cell in lines[0].split(","))))
 report = {"commit": commit, "device": device("device"), "device_after_benchmarks": device("device_after"), "checks": checks}
-for name in ("bench_gpu_kernels", "bench_gpu_net", "torch_gpu"):
+for name in ("bench_gpu_kernels", "bench_gpu_net", "torch_gpu", "steps_resnet34", "steps_resnet34_training", "steps_unet",
+             "steps_unet_training"):
     try:
         report[name] = json.load(open(f"{out}/{name}.json"))
     except (OSError, ValueError):

@@ -92,7 +92,7 @@ void add_train(CLI::App& program, Work& work) {
         "those of split val. The folder of the run gets resnet34.safetensors (the best epoch so far), train.jsonl "
         "(one\n"
         "line an epoch) and checkpoint.safetensors, from which --resume continues to the same bits after Ctrl-C, a\n"
-        "crash or a power cut; the running epoch is lost at most.",
+        "crash or a power cut; the running epoch is lost at most, on a GPU also the one that is still being saved.",
         "boneage train cache/ -o run/ --epochs 60 --precision bf16\n"
         "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
         "boneage train cache/ -o run/ --device cuda --precision bf16 --autotune\n"

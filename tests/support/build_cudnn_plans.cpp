@@ -1,12 +1,12 @@
-// Builds, without a device, the cuDNN graphs that the product's networks need, those for scoring also for other batches
-// by the same engine; two lines each:
+// Builds, without a device, the cuDNN graphs that the product's networks need, two lines each:
 //
-//   build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|training FIRST
+//   build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|batches|training FIRST
 //   0 start <name>
 //   0 built <engine>        or: 0 refused <why>
 //
-// FIRST is the number of the first graph to build: cuDNN may crash, and then the rest is built by another process. The
-// last line is "end".
+// `batches` builds them also for a batch of 1, by the engines of the usual batch: the same bits depend on it.
+// FIRST is the number of the first graph to build: cuDNN may crash, and then the rest is built by another process.
+// The last line is "end".
 #include "engine/cudnn/backend.h"
 #include "engine/cudnn/conv.h"
 #include "engine/cudnn/training_backend.h"
@@ -77,6 +77,15 @@ void record(Recorder& recorder, const net::Graph& graph, int64_t batch, int64_t 
     plan::Executor(plan::lower(graph, options), recorder, zeros);
 }
 
+// Of networks like those in weights/.
+Graphs shipped_graphs(plan::Precision precision) {
+    Recorder recorder;
+    recorder.tf32 = precision == plan::Precision::tf32;
+    record(recorder, net::resnet34({.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1}), 64, 128, precision);
+    record(recorder, net::unet({.base_width = 8}), 64, 256, precision);
+    return recorder.graphs;
+}
+
 Graphs scoring_graphs(plan::Precision precision) {
     Recorder recorder;
     recorder.tf32 = precision == plan::Precision::tf32;
@@ -121,12 +130,13 @@ Graphs training_graphs(plan::Precision precision) {
     for (const int64_t batch : {16, 64}) {
         record_training(graphs, net::unet({}), plan::Loss::segmentation, batch, 256, precision);
     }
+    record_training(graphs, net::unet({.base_width = 8}), plan::Loss::segmentation, 8, 256, precision);
     return graphs;
 }
 
 int run(int count, char** words) {
     if (count != 6) {
-        std::cerr << "build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|training FIRST\n";
+        std::cerr << "build_cudnn_plans DEVICE.json SM f32|tf32|bf16|f16 scoring|batches|training FIRST\n";
         return 2;
     }
     std::ostringstream device;
@@ -140,20 +150,19 @@ int run(int count, char** words) {
                                                             {"bf16", plan::Precision::bf16},
                                                             {"f16", plan::Precision::f16}};
     const plan::Precision precision = precisions.at(mode);
-    const Graphs graphs = purpose == "training" ? training_graphs(precision) : scoring_graphs(precision);
+    const Graphs graphs = purpose == "training"  ? training_graphs(precision)
+                          : purpose == "batches" ? shipped_graphs(precision)
+                                                 : scoring_graphs(precision);
     size_t number = 0;
     for (const auto& [name, graph] : graphs) {
         if (number >= first) {
             std::cout << number << " start " << name << std::endl;
             try {
                 const auto plan = cudnn::Plan::build_without_device(device.str(), sm, graph.first, graph.second);
-                if (purpose == "scoring") {
-                    // The same engine for other batches, on which the same bits depend.
-                    for (const int64_t batch : {1, 3}) {
-                        cudnn::GraphSpec other = graph.first;
-                        std::visit([&](auto& any) { any.conv.n = batch; }, other);
-                        cudnn::Plan::build_without_device(device.str(), sm, other, graph.second, plan.engine_name());
-                    }
+                if (purpose == "batches") {
+                    cudnn::GraphSpec alone = graph.first;
+                    std::visit([](auto& any) { any.conv.n = 1; }, alone);
+                    cudnn::Plan::build_without_device(device.str(), sm, alone, graph.second, plan.engine_name());
                 }
                 std::cout << number << " built " << plan.engine_name() << std::endl;
             } catch (const std::exception& error) {

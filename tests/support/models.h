@@ -28,9 +28,10 @@ inline plan::ParameterSource initial_weights(const net::Graph& graph, uint64_t s
     };
 }
 
-// A U-Net of depth 1 and width 1 whose weights let the image through its skip connection: it takes for hand what is
-// brighter than `level` (of 0..1, for a recipe whose segmenter sees pixel values as they are).
-inline constexpr net::UnetSpec kBrightSpec{.channels = 1, .depth = 1, .base_width = 1, .outputs = 1};
+// A U-Net of depth 1 whose weights let the image through its skip connection: it takes for hand what is brighter than
+// `level` (of 0..1, for a recipe whose segmenter sees pixel values as they are). One channel would do, but cuDNN has no
+// 16-bit engines for so few.
+inline constexpr net::UnetSpec kBrightSpec{.channels = 1, .depth = 1, .base_width = 8, .outputs = 1};
 inline plan::ParameterSource bright_weights(float level) {
     const plan::ParameterSource others = initial_weights(net::unet(kBrightSpec), 0);
     return [others, level](std::string_view name) {
@@ -39,7 +40,8 @@ inline plan::ParameterSource bright_weights(float level) {
             std::ranges::fill(values, 0.0F);
             values[4] = 1.0F;  // the middle of the first input channel; in dec0 that is the skipped one
         } else if (name == "head.weight") {
-            values = {1000.0F};
+            std::ranges::fill(values, 0.0F);
+            values[0] = 1000.0F;
         } else if (name == "head.bias") {
             values = {-1000.0F * level};
         }

@@ -118,6 +118,37 @@ TEST(PlanCommand, prints_a_training_step_as_a_table) {
     }
 }
 
+TEST(PlanCommand, measures_every_step_and_all_of_them) {
+    const std::vector<std::string> network{"unet", "--size", "32", "--depth", "1", "--base-width", "4", "--measure"};
+    for (const bool train : {false, true}) {
+        std::vector<std::string> arguments = network;
+        arguments.insert(arguments.end(), {"--threads", "1", "--batch", "2"});
+        if (train) {
+            arguments.emplace_back("--train");
+        }
+        const auto plan = planned(arguments);
+        EXPECT_NE(plan["measured_on"].get<std::string>().find("threads: 1"), std::string::npos);
+        double sum = 0.0;
+        for (const auto& step : plan["steps"]) {
+            EXPECT_GT(step["measured_us"].get<double>(), 0.0) << step["layer"];
+            sum += step["measured_us"].get<double>();
+        }
+        EXPECT_GT(sum, 0.0);
+        EXPECT_GT(plan["totals"]["measured_us"].get<double>(), 0.0);
+        EXPECT_EQ(plan["totals"].contains("update_us"), train);
+
+        arguments.insert(arguments.begin(), "plan");
+        const Ran table = run_program(arguments);
+        EXPECT_EQ(table.code, 0) << table.err;
+        for (const char* part : {"measured us", "measured: on oneDNN", " images/s.\n"}) {
+            EXPECT_NE(table.out.find(part), std::string::npos) << table.out;
+        }
+    }
+    const Ran refused = run_program({"plan", "unet", "--threads", "2"});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_NE(refused.err.find("say how --measure computes"), std::string::npos) << refused.err;
+}
+
 TEST(PlanCommand, says_why_a_training_step_cannot_be_planned) {
     const auto reason = [](const std::vector<std::string>& arguments) {
         std::vector<std::string> all{"plan", "resnet34", "--train"};

@@ -1,5 +1,6 @@
 // boneage train, train-segmenter and convert, as a user runs them: on real radiographs, with bad input, interrupted and
 // killed.
+#include "engine/io/model_file.h"
 #include "tests/support/folder.h"
 #include "tests/support/program.h"
 #include "tests/support/refusal.h"
@@ -124,6 +125,31 @@ TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
     ASSERT_EQ(last.code, 0) << last.err;
     expect_epochs(text_of(at("broken/train.jsonl")), 3);
     EXPECT_EQ(text_of(at("broken/resnet34.safetensors")), text_of(at("unbroken/resnet34.safetensors")));
+}
+
+TEST_F(TrainTest, starts_from_a_network_with_another_head_and_draws_more_than_once) {
+    prepare();
+    std::vector<std::string> first = train_command("first", 1);
+    first.insert(first.end(), {"--repeats", "2"});
+    const Ran ran = run_program(first);
+    ASSERT_EQ(ran.code, 0) << ran.err;
+    const auto epoch = nlohmann::json::parse(text_of(at("first/train.jsonl")));
+    EXPECT_EQ(epoch["step"], 2 * 11 / 4);
+
+    std::vector<std::string> second = train_command("second", 1);
+    second.insert(second.end(), {"--start-from", at("first/resnet34.safetensors"), "--hidden", "8", "--rate", "1e-9"});
+    const Ran other = run_program(second);
+    ASSERT_EQ(other.code, 0) << other.err;
+    EXPECT_NE(other.err.find("has another head; these begin anew: fc_hidden.weight, fc_hidden.bias, fc.weight"),
+              std::string::npos)
+        << other.err;
+    const auto weights = [&](const char* run, const char* name) {
+        const io::ModelFile model(at(std::string(run) + "/resnet34.safetensors"));
+        return model.parameters()(name);
+    };
+    // A rate of next to nothing leaves the weights where they began.
+    EXPECT_NEAR(weights("second", "layer4.2.conv2.weight")[7], weights("first", "layer4.2.conv2.weight")[7], 1e-6);
+    EXPECT_EQ(weights("second", "fc.weight").size(), 8U);
 }
 
 TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {

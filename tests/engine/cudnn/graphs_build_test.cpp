@@ -78,7 +78,7 @@ class GraphsBuild : public ::testing::TestWithParam<Target> {};
 TEST_P(GraphsBuild, without_a_device) {
     const Builds builds = build_all(GetParam());
     // ResNet34 alone has 16 different convolutions, at two sizes, with one and three channels; the U-Net has 20 more.
-    EXPECT_GT(builds.built.size(), 40U);
+    EXPECT_GT(builds.built.size(), std::string(GetParam().purpose) == "batches" ? 15U : 40U);
     for (const auto& [name, why] : builds.refused) {
         ADD_FAILURE() << name << ":" << why;
     }
@@ -104,6 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Target{"h200", 90, "bf16", "scoring"}, Target{"a100", 80, "f16", "scoring"},
                       Target{"l40s", 89, "f16", "scoring"}, Target{"h200", 90, "f16", "scoring"},
                       Target{"h200", 90, "tf32", "scoring"}, Target{"h200", 90, "f32", "scoring"},
+                      Target{"h200", 90, "bf16", "batches"}, Target{"h200", 90, "f32", "batches"},
                       Target{"a100", 80, "bf16", "training"}, Target{"l40s", 89, "bf16", "training"},
                       Target{"h200", 90, "bf16", "training"}, Target{"a100", 80, "f32", "training"},
                       Target{"l40s", 89, "f32", "training"}, Target{"h200", 90, "f32", "training"},
