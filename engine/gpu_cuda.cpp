@@ -49,8 +49,8 @@ public:
     CudaTraining(int ordinal, const GpuTrainingOptions& options)
         : stream_(ordinal),
           backend_(cudnn::make_training_backend(stream_, {options.autotune, options.preparing})),
-          judge_(cudnn::make_backend(stream_,
-                                     {.tf32 = options.tf32, .autotune = options.autotune, .preparing = options.preparing})) {}
+          judge_(cudnn::make_backend(
+              stream_, {.tf32 = options.tf32, .autotune = options.autotune, .preparing = options.preparing})) {}
 
     [[nodiscard]] std::string describe() const override { return stream_.device().name + ", " + cudnn::describe(); }
     plan::TrainingBackend& backend() override { return *backend_; }

@@ -70,8 +70,8 @@ __device__ __forceinline__ bool vector_rows(const Image<P, Device>& image) {
     return (reinterpret_cast<uintptr_t>(image.data) | static_cast<uintptr_t>(image.stride) * sizeof(P)) % kBytes == 0;
 }
 
-// The intrinsics below are one instruction whatever surrounds them, for global memory alone; a vector assigned through a
-// pointer is sometimes split into words again.
+// The intrinsics below are one instruction whatever surrounds them, for global memory alone; a vector assigned through
+// a pointer is sometimes split into words again.
 
 // row[x, x + count), of which columns from `width` on are left alone and read as 0. `vectors` is vector_rows().
 template <int count, class P>

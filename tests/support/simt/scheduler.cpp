@@ -22,8 +22,7 @@ void __tsan_release(void*);
 }
 #endif
 
-// Where static variables lie, and with them the __shared__ ones: the linker says.
-extern "C" char __data_start, _end;
+extern "C" char __data_start, _end;  // by the linker: where static variables lie, and with them the __shared__ ones
 
 namespace simt {
 namespace {
@@ -378,8 +377,7 @@ void* dynamic_shared() {
 void global_only(const void* p, const char* name, Site site) {
     const auto* at = static_cast<const char*>(p);
     const auto* dynamic = reinterpret_cast<const char*>(g_shared);
-    const bool in_dynamic = dynamic && at >= dynamic && at < dynamic + g_shared_bytes;
-    if (in_dynamic || (at >= &__data_start && at < &_end))
+    if ((dynamic && at >= dynamic && at < dynamic + g_shared_bytes) || (at >= &__data_start && at < &_end))
         fail(text(*self) + " calls " + name + " at " + text(site) + " on shared memory, but it is for global memory");
 }
 int lane() {
