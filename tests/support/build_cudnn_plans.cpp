@@ -4,7 +4,7 @@
 //   0 start <name>
 //   0 built <engine>        or: 0 refused <why>
 //
-// `batches` builds them also for a batch of 1, by the engines of the usual batch: the same bits depend on it.
+// `batches` builds a segmenter's also for a batch of 1, by the engines of the usual batch: the same bits depend on it.
 // FIRST is the number of the first graph to build: cuDNN may crash, and then the rest is built by another process.
 // The last line is "end".
 #include "engine/cudnn/backend.h"
@@ -77,11 +77,10 @@ void record(Recorder& recorder, const net::Graph& graph, int64_t batch, int64_t 
     plan::Executor(plan::lower(graph, options), recorder, zeros);
 }
 
-// Of networks like those in weights/.
-Graphs shipped_graphs(plan::Precision precision) {
+// Of a segmenter like the one in weights/.
+Graphs segmenter_graphs(plan::Precision precision) {
     Recorder recorder;
     recorder.tf32 = precision == plan::Precision::tf32;
-    record(recorder, net::resnet34({.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1}), 64, 128, precision);
     record(recorder, net::unet({.base_width = 8}), 64, 256, precision);
     return recorder.graphs;
 }
@@ -151,7 +150,7 @@ int run(int count, char** words) {
                                                             {"f16", plan::Precision::f16}};
     const plan::Precision precision = precisions.at(mode);
     const Graphs graphs = purpose == "training"  ? training_graphs(precision)
-                          : purpose == "batches" ? shipped_graphs(precision)
+                          : purpose == "batches" ? segmenter_graphs(precision)
                                                  : scoring_graphs(precision);
     size_t number = 0;
     for (const auto& [name, graph] : graphs) {
