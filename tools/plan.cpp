@@ -9,7 +9,7 @@
 #include "engine/plan/training_executor.h"
 #include "tools/commands.h"
 #include "tools/options.h"
-#include "tools/progress.h"
+#include "tools/train_device.h"
 
 #include <charconv>
 #include <iostream>
@@ -68,52 +68,33 @@ net::Graph network(const PlanOptions& given) {
 }
 
 // Where --measure runs a plan.
-class Bench {
-public:
-    explicit Bench(const PlanOptions& given) : preparation_(given.autotune) {
-        if (given.device == "cuda") {
-            gpu_ = session::make_gpu_training(0, {.autotune = given.autotune,
-                                                  .tf32 = given.precision == plan::Precision::tf32,
-                                                  .preparing = [this](std::string_view) { preparation_.step(); }});
-            description_ = gpu_->describe();
-            return;
+TrainOptions device_options(const PlanOptions& given) {
+    TrainOptions options;
+    options.device = given.device;
+    options.autotune = given.autotune;
+    options.threads = given.threads;
+    options.precision = given.precision;
+    return options;
+}
+
+// What it finds, of executors of both kinds, with inputs like an image's.
+template <class Executor, class... Params>
+plan::Measurement measure(TrainDevice& device, const PlanOptions& given, Executor& executor, const Params&... params) {
+    device.prepared();
+    for (const plan::ValueId id : executor.plan().inputs) {
+        const std::string& name = executor.plan().values[static_cast<size_t>(id)].name;
+        const std::span<float> input = executor.input(name);
+        for (size_t i = 0; i < input.size(); ++i) {
+            input[i] = name == "image" ? static_cast<float>(i % 251) / 125.0F - 1.0F : name == "weights" ? 1.0F : 0.0F;
         }
-        const int threads = given.threads > 0 ? given.threads : available_processors();
-        scoring_ = onednn::make_backend({.threads = threads});
-        training_ = onednn::make_training_backend(threads, onednn::Convolutions::winograd);
-        description_ = onednn::describe(given.precision) + ", threads: " + std::to_string(threads);
     }
-    Bench(const Bench&) = delete;  // what it made points into it
-    Bench& operator=(const Bench&) = delete;
-
-    plan::Backend& scoring() { return gpu_ ? gpu_->judge() : *scoring_; }
-    plan::TrainingBackend& training() { return gpu_ ? gpu_->backend() : *training_; }
-
-    // Executors of both kinds, with inputs like an image's.
-    template <class Executor, class... Params>
-    plan::Measurement measure(Executor& executor, const Params&... params) {
-        preparation_.finish();
-        for (const plan::ValueId id : executor.plan().inputs) {
-            const std::string& name = executor.plan().values[static_cast<size_t>(id)].name;
-            const std::span<float> input = executor.input(name);
-            for (size_t i = 0; i < input.size(); ++i) {
-                input[i] = name == "image"     ? static_cast<float>(i % 251) / 125.0F - 1.0F
-                           : name == "weights" ? 1.0F
-                                               : 0.0F;
-            }
-        }
-        plan::Measurement measurement = executor.measured(params...);
-        measurement.on = description_;
-        return measurement;
+    plan::Measurement measurement = executor.measured(params...);
+    measurement.on = device.describe();
+    if (!device.on_gpu()) {
+        measurement.on += ", threads: " + std::to_string(threads_of(device_options(given)));
     }
-
-private:
-    Preparation preparation_;
-    std::unique_ptr<session::GpuTraining> gpu_;
-    std::unique_ptr<plan::Backend> scoring_;  // these two without a GPU
-    std::unique_ptr<plan::TrainingBackend> training_;
-    std::string description_;
-};
+    return measurement;
+}
 
 void print_training(const PlanOptions& given) {
     if (!given.roof.empty()) {
@@ -130,10 +111,10 @@ void print_training(const PlanOptions& given) {
     const plan::TrainingPlan lowered = plan::lower_training(graph, options);
     std::optional<plan::Measurement> measured;
     if (given.measure) {
-        Bench bench(given);
-        plan::TrainingExecutor executor(lowered, bench.training(), io::initial_parameters(graph, 1),
+        TrainDevice device(device_options(given));
+        plan::TrainingExecutor executor(lowered, device.backend(), io::initial_parameters(graph, 1),
                                         {.averages = true});
-        measured = bench.measure(executor, AdamParams{});
+        measured = measure(device, given, executor, AdamParams{});
     }
     const plan::Measurement* found = measured ? &*measured : nullptr;
     std::cout << (given.json ? plan::as_json(lowered, found) : plan::as_table(lowered, found));
@@ -143,7 +124,6 @@ ExitCode print_plan(const PlanOptions& given) {
     if (!given.measure && (given.autotune || given.threads > 0)) {
         throw UsageError("--autotune and --threads say how --measure computes; give it too, or leave them out");
     }
-    check_autotune(given.autotune, given.device, given.device == "cuda" ? std::optional(0) : std::nullopt);
     if (given.train) {
         print_training(given);
         return ExitCode::all_well;
@@ -161,9 +141,9 @@ ExitCode print_plan(const PlanOptions& given) {
     const plan::Machine* machine = given.roof.empty() ? nullptr : &plan::machine(given.roof);
     std::optional<plan::Measurement> measured;
     if (given.measure) {
-        Bench bench(given);
-        plan::Executor executor(lowered, bench.scoring(), io::initial_parameters(graph, 1));
-        measured = bench.measure(executor);
+        TrainDevice device(device_options(given));
+        plan::Executor executor(lowered, device.judge(), io::initial_parameters(graph, 1));
+        measured = measure(device, given, executor);
     }
     const plan::Measurement* found = measured ? &*measured : nullptr;
     std::cout << (given.json ? plan::as_json(lowered, machine, found) : plan::as_table(lowered, machine, found));

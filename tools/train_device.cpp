@@ -26,15 +26,16 @@ TrainDevice::TrainDevice(const TrainOptions& options) : preparation_(options.aut
     if (options.convolutions) {
         std::fprintf(stderr, "--convolutions has no effect: a GPU computes\n");
     }
-    gpu_ = session::make_gpu_training(
-        *gpu, {.autotune = options.autotune, .preparing = [this](std::string_view) { preparation_.step(); }});
+    gpu_ = session::make_gpu_training(*gpu, {.autotune = options.autotune,
+                                             .tf32 = options.precision == plan::Precision::tf32,
+                                             .preparing = [this](std::string_view) { preparation_.step(); }});
     description_ = gpu_->describe();
 }
 
 void TrainDevice::prepare(train::Course& course, const plan::ParameterSource& parameters) {
     if (gpu_) {
         course.prepare_judging(parameters);
-        preparation_.finish();
+        prepared();
     }
 }
 

@@ -1,4 +1,4 @@
-// What a training computes with, as --device says: the processors, or a GPU.
+// What a training, or its measurement, computes with, as --device says: the processors, or a GPU.
 #pragma once
 
 #include "engine/gpu.h"
@@ -33,6 +33,8 @@ public:
     // To be called once the training's steps are made: on a GPU what judging needs is made as well, so that all that
     // takes minutes the first time comes before the first epoch.
     void prepare(train::Course& course, const plan::ParameterSource& parameters);
+    // To be called instead where nothing more needs to be made.
+    void prepared() { preparation_.finish(); }
 
 private:
     Preparation preparation_;
