@@ -41,7 +41,7 @@ for preset in "${presets[@]}"; do
     echo "== $preset: test"
     # The counts come from the report, so a failing ctest must not end the script here.
     rm -f "build/$preset/results.xml"
-    ctest --preset "$preset" --no-tests=error --output-junit results.xml || echo "ctest reports failures"
+    ctest --preset "$preset" --parallel "$(nproc)" --no-tests=error --output-junit results.xml || echo "ctest reports failures"
     count() { grep -oE "[[:space:]]$1=\"[0-9]+\"" "build/$preset/results.xml" | head -n 1 | grep -oE '[0-9]+'; }
     passed=$((passed + $(count tests) - $(count failures) - $(count disabled) - $(count skipped)))
     failed=$((failed + $(count failures) + $(count skipped)))
