@@ -2,6 +2,7 @@
 
 #include "engine/cudnn/conv.h"
 #include "engine/cudnn/plans.h"
+#include "engine/cudnn/unfolding.h"
 #include "engine/plan/on_stream.h"
 #include "kernels/base/error.h"
 #include "kernels/base/numeric.h"
@@ -51,21 +52,32 @@ std::unique_ptr<plan::Runnable> call(Body body) {
 
 class Conv final : public plan::Runnable {
 public:
-    Conv(const Context& context, std::shared_ptr<const Plan> plan, const plan::Operands& at,
+    Conv(const Context& context, std::shared_ptr<const Plan> plan, GraphInput x, const plan::Operands& at,
          Buffer<std::byte, Device> weight, Buffer<float, Device> bias)
-        : context_(context), plan_(std::move(plan)), weight_(std::move(weight)), bias_(std::move(bias)) {
-        tensors_ = {at.x.data, weight_.data(), bias_.data()};
+        : context_(context),
+          plan_(std::move(plan)),
+          x_(std::move(x)),
+          weight_(std::move(weight)),
+          bias_(std::move(bias)) {
+        tensors_ = {nullptr, weight_.data(), bias_.data()};
         if (at.residual) {
             tensors_.push_back(at.residual->data);
         }
         tensors_.push_back(at.y.data);
     }
-    [[nodiscard]] int64_t scratch_bytes() const override { return plan_->workspace_bytes(); }
-    void run(std::byte* scratch) override { plan_->run(context_, tensors_, scratch); }
+    [[nodiscard]] int64_t scratch_bytes() const override {
+        return x_.scratch_bytes() + scratch_part<std::byte>(plan_->workspace_bytes());
+    }
+    void run(std::byte* memory) override {
+        ScratchCursor<Device> scratch({memory, scratch_bytes()});
+        tensors_.front() = x_.ready(scratch);
+        plan_->run(context_, tensors_, scratch.take<std::byte>(plan_->workspace_bytes()));
+    }
 
 private:
     const Context& context_;
     std::shared_ptr<const Plan> plan_;
+    GraphInput x_;
     Buffer<std::byte, Device> weight_;
     Buffer<float, Device> bias_;
     std::vector<void*> tensors_;
@@ -81,9 +93,12 @@ public:
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
         plan::expect_finite(weights, step.weights.weight);
-        const FusedConvGraph graph = graph_of(step, at);
-        const ConvGeometry& g = graph.conv;
-        const std::vector<float> krsc = as_krsc(weights.weight, g.k, g.c, g.kernel_h);
+        const ConvGeometry g = geometry_of(step, at);
+        GraphInput x(stream_, at.x, g);
+        std::vector<float> krsc = as_krsc(weights.weight, g.k, g.c, g.kernel_h);
+        if (x.unfolded()) {
+            krsc = filled_rows(krsc, g.kernel_w);
+        }
         Buffer<std::byte, Device> weight;
         with_type(at.x.type, [&]<class T>(T) { weight = on_device(plan::rounded<T>(krsc, step.weights.weight)); });
         expects(static_cast<int64_t>(weights.bias.size()) == g.k, "a bias for every output channel");
@@ -91,8 +106,9 @@ public:
         upload(reinterpret_cast<std::byte*>(bias.data()), weights.bias.data(),
                g.k * static_cast<int64_t>(sizeof(float)));
         stream_.synchronize();
-        return std::make_unique<Conv>(plans_.context(), plans_.plan_for(graph, arithmetic_of(at, options_.tf32)), at,
-                                      std::move(weight), std::move(bias));
+        auto plan = plans_.plan_for(graph_of(step, at), arithmetic_of(at, options_.tf32));
+        return std::make_unique<Conv>(plans_.context(), std::move(plan), std::move(x), at, std::move(weight),
+                                      std::move(bias));
     }
 
     std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {

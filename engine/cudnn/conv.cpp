@@ -1,16 +1,13 @@
 #include "engine/cudnn/conv.h"
 
+#include "engine/cudnn/unfolding.h"
 #include "kernels/base/error.h"
 
 namespace boneage::cudnn {
 
-FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at) {
+ConvGeometry geometry_of(const plan::FusedConv& step, const plan::Operands& at) {
     expects(at.x.channel_block == 1 && at.y.channel_block == 1, "this back end stores channels last");
-    expects(
-        !at.residual || (at.residual->dense() && at.residual->shape == at.y.shape && at.residual->type == at.x.type),
-        "a residual looks like y");
-    FusedConvGraph graph;
-    ConvGeometry& g = graph.conv;
+    ConvGeometry g;
     g.n = at.x.shape.n;
     g.h = at.x.shape.h;
     g.w = at.x.shape.w;
@@ -18,11 +15,23 @@ FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at) {
     g.k = at.y.shape.c;
     g.kernel_h = step.kernel;
     g.kernel_w = step.kernel;
-    g.stride = step.stride;
-    g.pad = step.padding;
+    g.stride_h = step.stride;
+    g.stride_w = step.stride;
+    g.pad_h = step.padding;
+    g.pad_w = step.padding;
     g.x_pixel_stride = at.x.dense() ? 0 : at.x.pixel_stride;
     g.y_pixel_stride = at.y.dense() ? 0 : at.y.pixel_stride;
     expects(g.out_h() == at.y.shape.h && g.out_w() == at.y.shape.w && at.y.shape.n == g.n, "y has the step's shape");
+    return g;
+}
+
+FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at) {
+    expects(
+        !at.residual || (at.residual->dense() && at.residual->shape == at.y.shape && at.residual->type == at.x.type),
+        "a residual looks like y");
+    const ConvGeometry conv = geometry_of(step, at);
+    FusedConvGraph graph;
+    graph.conv = on_unfolded_rows(conv, at.x.type).value_or(conv);
     graph.residual = at.residual.has_value();
     graph.relu = step.relu;
     graph.y_is_float32 = at.y.type == plan::DataType::f32 && at.x.type != plan::DataType::f32;

@@ -8,7 +8,10 @@
 
 namespace boneage::cudnn {
 
-// The graph of one step over whole batches. Throws ContractError for operands that such a graph cannot describe.
+// The convolution of one step over whole batches. Throws ContractError for operands that a graph cannot describe.
+ConvGeometry geometry_of(const plan::FusedConv& step, const plan::Operands& at);
+
+// The graph that computes it, of x's unfolded rows where those are better.
 FusedConvGraph graph_of(const plan::FusedConv& step, const plan::Operands& at);
 
 // What the operands' type asks for; for float32 ones float32, or tf32 where asked.

@@ -69,9 +69,9 @@ fe::DataType_t data_type(Arithmetic arithmetic) {
 // word: what it does not check is checked here.
 void check_geometry(const ConvGeometry& g) {
     expects(g.n > 0 && g.h > 0 && g.w > 0 && g.c > 0 && g.k > 0, "sizes must be positive");
-    expects(g.kernel_h > 0 && g.kernel_w > 0 && g.stride > 0 && g.pad >= 0,
-            "kernel, stride and padding must make sense");
-    expects(g.h + 2 * g.pad >= g.kernel_h && g.w + 2 * g.pad >= g.kernel_w,
+    expects(g.kernel_h > 0 && g.kernel_w > 0 && g.stride_h > 0 && g.stride_w > 0 && g.pad_h >= 0 && g.pad_w >= 0,
+            "kernel, strides and paddings must make sense");
+    expects(g.h + 2 * g.pad_h >= g.kernel_h && g.w + 2 * g.pad_w >= g.kernel_w,
             "the kernel must fit into the padded input");
     expects(g.x_pixel_stride == 0 || g.x_pixel_stride >= g.c, "x must lie within its slice");
     expects(g.y_pixel_stride == 0 || g.y_pixel_stride >= g.k, "y must lie within its slice");
@@ -161,8 +161,8 @@ public:
         const TensorRef d_y = activation(g.n, g.out_h(), g.out_w(), g.k, g.y_pixel_stride);
         const TensorRef d_w = graph_.conv_wgrad(d_y, x,
                                                 fe::graph::Conv_wgrad_attributes()
-                                                    .set_padding({g.pad, g.pad})
-                                                    .set_stride({g.stride, g.stride})
+                                                    .set_padding({g.pad_h, g.pad_w})
+                                                    .set_stride({g.stride_h, g.stride_w})
                                                     .set_dilation({1, 1}));
         d_w->set_output(true)
             .set_dim({g.k, g.c, g.kernel_h, g.kernel_w})
@@ -228,16 +228,16 @@ private:
     TensorRef convolution(const TensorRef& x, const TensorRef& w, const ConvGeometry& g) {
         return graph_.conv_fprop(x, w,
                                  fe::graph::Conv_fprop_attributes()
-                                     .set_padding({g.pad, g.pad})
-                                     .set_stride({g.stride, g.stride})
+                                     .set_padding({g.pad_h, g.pad_w})
+                                     .set_stride({g.stride_h, g.stride_w})
                                      .set_dilation({1, 1}));
     }
 
     TensorRef grad_input(const TensorRef& d_y, const TensorRef& w, const ConvGeometry& g) {
         return graph_.conv_dgrad(d_y, w,
                                  fe::graph::Conv_dgrad_attributes()
-                                     .set_padding({g.pad, g.pad})
-                                     .set_stride({g.stride, g.stride})
+                                     .set_padding({g.pad_h, g.pad_w})
+                                     .set_stride({g.stride_h, g.stride_w})
                                      .set_dilation({1, 1}));
     }
 

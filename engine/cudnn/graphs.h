@@ -22,17 +22,18 @@ namespace boneage::cudnn {
 // float32 in every mode; activations and weights have the type named.
 enum class Arithmetic { float32, tf32, bfloat16, float16 };
 
-// A 2-D convolution with equal strides, paddings and no dilation. y is [n, out_h, out_w, k].
+// A 2-D convolution without dilation. y is [n, out_h, out_w, k].
 struct ConvGeometry {
     int64_t n = 1, h = 1, w = 1, c = 1;  // the input x
     int64_t k = 1;                       // output channels
     int64_t kernel_h = 1, kernel_w = 1;
-    int64_t stride = 1, pad = 0;
+    int64_t stride_h = 1, stride_w = 1;
+    int64_t pad_h = 0, pad_w = 0;
     // Elements from one pixel to the next, where x or y is a channel slice of a wider tensor; 0 means dense.
     int64_t x_pixel_stride = 0, y_pixel_stride = 0;
 
-    [[nodiscard]] int64_t out_h() const { return (h + 2 * pad - kernel_h) / stride + 1; }
-    [[nodiscard]] int64_t out_w() const { return (w + 2 * pad - kernel_w) / stride + 1; }
+    [[nodiscard]] int64_t out_h() const { return (h + 2 * pad_h - kernel_h) / stride_h + 1; }
+    [[nodiscard]] int64_t out_w() const { return (w + 2 * pad_w - kernel_w) / stride_w + 1; }
 };
 
 // y = act(conv(x, w) + bias [+ residual]). Tensors: x, w, bias [k] float32, (residual [n, out_h, out_w, k], dense), y.

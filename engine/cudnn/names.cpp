@@ -28,8 +28,10 @@ std::string text(const ConvGeometry& g) {
     add("_k", g.k);
     add("_", g.kernel_h);
     add("x", g.kernel_w);
-    add("_s", g.stride);
-    add("_p", g.pad);
+    add("_s", g.stride_h);
+    add("x", g.stride_w);
+    add("_p", g.pad_h);
+    add("x", g.pad_w);
     if (g.x_pixel_stride != 0) {
         add("_xs", g.x_pixel_stride);
     }

@@ -1,5 +1,6 @@
 #include "engine/cudnn/training_conv.h"
 
+#include "engine/cudnn/unfolding.h"
 #include "engine/plan/kernel_steps.h"
 #include "kernels/base/error.h"
 #include "kernels/nn/copy.h"
@@ -24,8 +25,10 @@ ConvGeometry geometry_of(const plan::ConvShape& conv, const plan::TrainingPlan& 
     g.k = y.shape.c;
     g.kernel_h = conv.kernel;
     g.kernel_w = conv.kernel;
-    g.stride = conv.stride;
-    g.pad = conv.padding;
+    g.stride_h = conv.stride;
+    g.stride_w = conv.stride;
+    g.pad_h = conv.padding;
+    g.pad_w = conv.padding;
     g.x_pixel_stride = x.dense() ? 0 : x.pixel_stride;
     g.y_pixel_stride = y.dense() ? 0 : y.pixel_stride;
     expects(y.shape == plan::Shape{g.n, g.out_h(), g.out_w(), g.k}, "y has the shape of the convolution of x");
@@ -39,30 +42,57 @@ bool rounds(const plan::TrainingMemory& m) {
     return m.plan.options.precision == plan::Precision::bf16;
 }
 
+// The convolution that a graph computes: the step's own, or that of x's unfolded rows.
+ConvGeometry graph_geometry(const plan::ConvShape& conv, const plan::TrainingPlan& plan, plan::ValueId x,
+                            plan::ValueId y) {
+    const ConvGeometry g = geometry_of(conv, plan, x, y);
+    return on_unfolded_rows(g, value(plan, x).type).value_or(g);
+}
+
+// A weight rounded for a graph. For unfolded rows, each of its rows is filled up to as many channels.
+struct RoundedWeight {
+    int64_t rows;
+    int64_t width;
+    int64_t pitch;
+
+    RoundedWeight(int64_t size, const plan::ConvShape& conv, bool unfolded)
+        : rows(unfolded ? size / conv.kernel : 1), width(size / rows), pitch(unfolded ? kUnfoldedChannels : width) {}
+
+    [[nodiscard]] int64_t scratch_bytes() const { return scratch_part<bfloat16>(rows * pitch); }
+    bfloat16* take(ScratchCursor<Device>& scratch) const { return scratch.take<bfloat16>(rows * pitch); }
+    [[nodiscard]] Activations<bfloat16, Device> view(bfloat16* rounded) const {
+        return {rounded, rows, 1, 1, width, pitch};
+    }
+    [[nodiscard]] Activations<float, Device> view(float* parameter) const { return {parameter, rows, 1, 1, width}; }
+};
+
 // The weight as a graph takes it.
 class GraphWeight {
 public:
-    GraphWeight(Stream& stream, const plan::ConvShape& conv, const plan::TrainingMemory& m)
+    GraphWeight(Stream& stream, const plan::ConvShape& conv, const plan::TrainingMemory& m, bool unfolded)
         : stream_(stream),
           parameter_(m.parameter_data(conv.weight)),
-          size_(m.parameter(conv.weight).size()),
+          rounded_(m.parameter(conv.weight).size(), conv, unfolded),
           rounds_(rounds(m)) {}
 
-    [[nodiscard]] int64_t scratch_bytes() const { return rounds_ ? scratch_part<bfloat16>(size_) : 0; }
+    [[nodiscard]] int64_t scratch_bytes() const { return rounds_ ? rounded_.scratch_bytes() : 0; }
 
     void* ready(ScratchCursor<Device>& scratch) const {
         if (!rounds_) {
             return parameter_;
         }
-        auto* rounded = scratch.take<bfloat16>(size_);
-        copy<float, bfloat16>(stream_, {parameter_, 1, 1, 1, size_}, {rounded, 1, 1, 1, size_});
-        return rounded;
+        bfloat16* weight = rounded_.take(scratch);
+        if (rounded_.pitch != rounded_.width) {
+            clear_device(stream_, weight, rounded_.rows * rounded_.pitch * static_cast<int64_t>(sizeof(bfloat16)));
+        }
+        copy<float, bfloat16>(stream_, rounded_.view(parameter_), rounded_.view(weight));
+        return weight;
     }
 
 private:
     Stream& stream_;
     float* parameter_;
-    int64_t size_;
+    RoundedWeight rounded_;
     bool rounds_;
 };
 
@@ -121,7 +151,7 @@ private:
 }  // namespace
 
 GraphSpec graph_of(const plan::ConvForward& step, const plan::TrainingPlan& plan) {
-    const ConvGeometry geometry = geometry_of(step.conv, plan, step.x, step.y);
+    const ConvGeometry geometry = graph_geometry(step.conv, plan, step.x, step.y);
     if (step.bias) {
         return FusedConvGraph{.conv = geometry, .residual = false, .relu = false, .y_is_float32 = false};
     }
@@ -134,7 +164,7 @@ GraphSpec graph_of(const plan::ConvGradInput& step, const plan::TrainingPlan& pl
 }
 
 GraphSpec graph_of(const plan::ConvGradWeight& step, const plan::TrainingPlan& plan) {
-    return ConvGradWeightGraph{geometry_of(step.conv, plan, step.x, step.d_y)};
+    return ConvGradWeightGraph{graph_geometry(step.conv, plan, step.x, step.d_y)};
 }
 
 Arithmetic arithmetic_of(const plan::TrainingPlan& plan) {
@@ -153,27 +183,30 @@ Arithmetic arithmetic_of(const plan::TrainingPlan& plan) {
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvForward& step) const {
     const Planned planned(plans_, graph_of(step, m_.plan), m_);
-    const GraphWeight weight(stream_, step.conv, m_);
-    std::byte* x = m_.place(step.x).data;
+    const GraphInput x(stream_, m_.place(step.x), geometry_of(step.conv, m_.plan, step.x, step.y));
+    const GraphWeight weight(stream_, step.conv, m_, x.unfolded());
     std::byte* y = m_.place(step.y).data;
-    const int64_t bytes = planned.scratch_bytes() + weight.scratch_bytes();
+    const int64_t bytes = planned.scratch_bytes() + x.scratch_bytes() + weight.scratch_bytes();
     if (!step.bias) {
         return plan::call(bytes, [=](std::byte* memory) {
             ScratchCursor<Device> scratch({memory, bytes});
-            planned.run({x, weight.ready(scratch), y}, scratch);
+            void* input = x.ready(scratch);
+            planned.run({input, weight.ready(scratch), y}, scratch);
         });
     }
     const GraphBias bias(stream_, step, m_);
     const int64_t all = bytes + bias.scratch_bytes();
     return plan::call(all, [=](std::byte* memory) {
         ScratchCursor<Device> scratch({memory, all});
-        planned.run({x, weight.ready(scratch), bias.ready(scratch), y}, scratch);
+        void* input = x.ready(scratch);
+        void* rounded = weight.ready(scratch);
+        planned.run({input, rounded, bias.ready(scratch), y}, scratch);
     });
 }
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvGradInput& step) const {
     const Planned planned(plans_, graph_of(step, m_.plan), m_);
-    const GraphWeight weight(stream_, step.conv, m_);
+    const GraphWeight weight(stream_, step.conv, m_, false);
     std::byte* d_y = m_.place(step.d_y).data;
     std::byte* d_x = m_.place(step.d_x).data;
     const int64_t bytes = planned.scratch_bytes() + weight.scratch_bytes();
@@ -185,23 +218,23 @@ ConvSteps::Made ConvSteps::operator()(const plan::ConvGradInput& step) const {
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvGradWeight& step) const {
     const Planned planned(plans_, graph_of(step, m_.plan), m_);
-    std::byte* x = m_.place(step.x).data;
+    const GraphInput x(stream_, m_.place(step.x), geometry_of(step.conv, m_.plan, step.x, step.d_y));
     std::byte* d_y = m_.place(step.d_y).data;
     float* gradient = m_.gradient_data(step.conv.weight);
     if (!rounds(m_)) {
-        const int64_t bytes = planned.scratch_bytes();
+        const int64_t bytes = planned.scratch_bytes() + x.scratch_bytes();
         return plan::call(bytes, [=](std::byte* memory) {
             ScratchCursor<Device> scratch({memory, bytes});
-            planned.run({x, d_y, gradient}, scratch);
+            planned.run({x.ready(scratch), d_y, gradient}, scratch);
         });
     }
-    const int64_t size = m_.parameter(step.conv.weight).size();
-    const int64_t bytes = planned.scratch_bytes() + scratch_part<bfloat16>(size);
+    const RoundedWeight rounded(m_.parameter(step.conv.weight).size(), step.conv, x.unfolded());
+    const int64_t bytes = planned.scratch_bytes() + x.scratch_bytes() + rounded.scratch_bytes();
     return plan::call(bytes, [=, &stream = stream_](std::byte* memory) {
         ScratchCursor<Device> scratch({memory, bytes});
-        auto* rounded = scratch.take<bfloat16>(size);
-        planned.run({x, d_y, rounded}, scratch);
-        copy<bfloat16, float>(stream, {rounded, 1, 1, 1, size}, {gradient, 1, 1, 1, size});
+        bfloat16* d_w = rounded.take(scratch);
+        planned.run({x.ready(scratch), d_y, d_w}, scratch);
+        copy<bfloat16, float>(stream, rounded.view(d_w), rounded.view(gradient));
     });
 }
 
