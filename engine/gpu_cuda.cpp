@@ -19,7 +19,9 @@ public:
                                                  .autotune = options.autotune,
                                                  .preparing = options.preparing})),
           wanted_(options.batch.value_or(kBatch)),
-          pipeline_(make_largest_pipeline(models, *backend_, stream_, {wanted_, options.precision, true})) {}
+          pipeline_(
+              make_largest_pipeline(models, *backend_, stream_,
+                                    {.batch = wanted_, .precision = options.precision, .mirror = options.mirror})) {}
 
     [[nodiscard]] std::string describe() const override {
         std::string text = stream_.device().name + ", " + cudnn::describe() + ", " + std::to_string(batch()) +

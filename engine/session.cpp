@@ -85,7 +85,11 @@ class Worker {
 public:
     Worker(const pipeline::Models& models, const Options& options, int threads)
         : backend_(onednn::make_backend({.threads = threads, .channel_block = std::nullopt})),
-          pipeline_(models, *backend_, {options.batch.value_or(1), threads, options.precision}) {}
+          pipeline_(models, *backend_,
+                    {.batch = options.batch.value_or(1),
+                     .threads = threads,
+                     .precision = options.precision,
+                     .mirror = options.mirror}) {}
 
     // Scores a range of inputs as one batch.
     void score(std::span<const Input> inputs, std::span<const std::string> folders, std::vector<Result>& results) {

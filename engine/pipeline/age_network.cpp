@@ -1,6 +1,7 @@
 #include "engine/pipeline/age_network.h"
 
 #include "kernels/base/error.h"
+#include "kernels/nn/mirror.h"
 
 #include <algorithm>
 
@@ -57,6 +58,17 @@ void AgeNetwork::run(int64_t count, std::vector<Ages>& ages) {
         executor_.rerun("sex");
     }
     read(count, ages, &Ages::if_female);
+}
+
+void AgeNetwork::run_both_ways(int64_t count, std::vector<Ages>& ages) {
+    // The first run may use the inputs' memory for other values.
+    const std::span<float> image = executor_.input("image");
+    kept_.assign(image.begin(), image.end());
+    run(count, ages);
+    std::ranges::copy(kept_, image.begin());
+    mirror(workers_, {image.data(), batch_, input_.height, input_.width, spec_.channels});
+    run(count, mirrored_);
+    std::ranges::transform(ages, mirrored_, ages.begin(), mean_of);
 }
 
 void AgeNetwork::read(int64_t count, std::vector<Ages>& ages, double Ages::*which) const {

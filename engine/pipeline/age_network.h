@@ -26,6 +26,8 @@ public:
     Tensor<float, Host> slot(int64_t i);
     // Answers of the first `count` slots. The trunk runs once; only what follows the sex runs again.
     void run(int64_t count, std::vector<Ages>& ages);
+    // The means of these and of the answers for the slots' mirror images: twice the work.
+    void run_both_ways(int64_t count, std::vector<Ages>& ages);
 
     [[nodiscard]] const plan::Plan& plan() const { return executor_.plan(); }
 
@@ -37,6 +39,9 @@ private:
     net::ResNet34Spec spec_;
     int64_t batch_;
     plan::Executor executor_;
+    Workers workers_{1};
+    std::vector<float> kept_;
+    std::vector<Ages> mirrored_;
 };
 
 }  // namespace boneage::pipeline

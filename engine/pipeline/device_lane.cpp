@@ -6,6 +6,7 @@
 #include "kernels/image/overlay.h"
 #include "kernels/image/polarity.h"
 #include "kernels/image/threshold.h"
+#include "kernels/nn/mirror.h"
 
 #include <algorithm>
 
@@ -35,9 +36,10 @@ Batch<T, Device> first_images(Batch<T, Device> batch, int64_t count) {
 }  // namespace
 
 template <class P>
-DeviceLane<P>::DeviceLane(const Recipe& recipe, int64_t batch, int64_t places, Stream& stream)
+DeviceLane<P>::DeviceLane(const Recipe& recipe, int64_t batch, bool mirror, int64_t places, Stream& stream)
     : recipe_(recipe),
       batch_(batch),
+      mirror_(mirror),
       stream_(stream),
       answer_tables_(batch),
       source_(layout_, batch),
@@ -165,18 +167,28 @@ void DeviceLane<P>::enqueue(DeviceModels& models, std::byte* answers, const Obse
                                   background_value<P>(recipe_.overlay));
         }
     });
+    const Tensor<float, Device> input = models.age_network.input();
+    const auto fill_input = [&] {
+        normalise<P, float>(stream_, fitted_.const_batch(tables), input, normalise_params(recipe_.input));
+    };
     {
         const ProfileRange range(name(Stage::input).data());
         resize<P>(stream_, sharp.const_batch(tables), fitted_.batch(tables), ResizeFilter::area);
-        normalise<P, float>(stream_, fitted_.const_batch(tables), models.age_network.input(),
-                            normalise_params(recipe_.input));
+        fill_input();
     }
     if (observer != nullptr) {
         observer->input();
     }
     const ProfileRange range(name(Stage::age).data());
-    models.age_network.enqueue(stream_, {answer_tables_.if_male.in(answers), batch_},
-                               {answer_tables_.if_female.in(answers), batch_});
+    const auto estimate = [&](const AnswerTables::AgeTables& ages) {
+        models.age_network.enqueue(stream_, {ages.if_male.in(answers), batch_}, {ages.if_female.in(answers), batch_});
+    };
+    estimate(answer_tables_.ages);
+    if (mirror_) {
+        fill_input();
+        mirror(stream_, {input.data, input.shape[0], input.shape[1], input.shape[2], input.shape[3]});
+        estimate(answer_tables_.mirrored);
+    }
 }
 
 // The mask, margin included.

@@ -19,15 +19,22 @@ struct AnswerTables {
         : contrast(layout, batch),
           broken_map(layout, batch),
           components(layout, batch),
-          if_male(layout, batch),
-          if_female(layout, batch) {}
+          ages(layout, batch),
+          mirrored(layout, batch) {}
+
+    // As the network scales them.
+    struct AgeTables {
+        AgeTables(TableLayout& layout, int64_t batch) : if_male(layout, batch), if_female(layout, batch) {}
+        Table<float> if_male;
+        Table<float> if_female;
+    };
 
     TableLayout layout;
     Table<ContrastStats> contrast;
     Table<uint8_t> broken_map;         // 1 where the segmenter's answers are not all numbers
     Table<ComponentStats> components;  // of the mask
-    Table<float> if_male;              // as the network scales them
-    Table<float> if_female;
+    AgeTables ages;
+    AgeTables mirrored;  // of the mirror images, where those are scored as well
 };
 
 // What lanes of both pixel types use: the networks, since their weights are large.
@@ -39,7 +46,8 @@ struct DeviceModels {
 template <class P>
 class DeviceLane {
 public:
-    DeviceLane(const Recipe& recipe, int64_t batch, int64_t places, Stream& stream);
+    // `mirror`: the mirror images are scored as well.
+    DeviceLane(const Recipe& recipe, int64_t batch, bool mirror, int64_t places, Stream& stream);
 
     // Of one copy of the tables; the same for every pixel type.
     [[nodiscard]] int64_t table_bytes() const { return layout_.size(); }
@@ -66,6 +74,7 @@ private:
 
     const Recipe& recipe_;
     int64_t batch_;
+    bool mirror_;
     Stream& stream_;
     const AnswerTables answer_tables_;
 

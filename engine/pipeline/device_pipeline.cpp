@@ -123,7 +123,7 @@ DeviceLane<P>& DevicePipeline::lane() {
     }();
     if (!made) {
         const int64_t places = shared_->networks.segmenter ? shared_->networks.segmenter->places() : 0;
-        made = std::make_unique<DeviceLane<P>>(recipe_, options_.batch, places, stream_);
+        made = std::make_unique<DeviceLane<P>>(recipe_, options_.batch, options_.mirror, places, stream_);
     }
     return *made;
 }
@@ -181,9 +181,11 @@ std::vector<Result> DevicePipeline::finish(ImageBatch& images, std::span<const S
             const auto months = [&](float answer) {
                 return static_cast<double>(answer) * recipe_.age.deviation_months + recipe_.age.mean_months;
             };
-            enter_ages(result,
-                       {months(shared_->answer_tables.if_male.in(answers)[slot]),
-                        months(shared_->answer_tables.if_female.in(answers)[slot])},
+            const auto ages = [&](const AnswerTables::AgeTables& tables) {
+                return Ages{months(tables.if_male.in(answers)[slot]), months(tables.if_female.in(answers)[slot])};
+            };
+            const AnswerTables& tables = shared_->answer_tables;
+            enter_ages(result, options_.mirror ? mean_of(ages(tables.ages), ages(tables.mirrored)) : ages(tables.ages),
                        sexes[i]);
         }
     }

@@ -22,7 +22,8 @@ private:
 Pipeline::Pipeline(const Models& models, plan::Backend& backend, const PipelineOptions& options)
     : input_(models.recipe.input),
       preparer_(models.recipe, options.threads, models.segmenter, backend, options.precision),
-      age_network_(models.age_network, models.recipe, backend, options.precision, options.batch) {}
+      age_network_(models.age_network, models.recipe, backend, options.precision, options.batch),
+      mirror_(options.mirror) {}
 
 Result Pipeline::prepare(io::DecodedImage& image, const StageSink& sink, const std::optional<ImageSize>& true_size) {
     expects(queued_ < batch(), "the batch is full: call estimate() first");
@@ -44,7 +45,7 @@ Result Pipeline::prepare(io::DecodedImage& image, const StageSink& sink, const s
 void Pipeline::estimate(std::span<Result> results, std::span<const Sex> sexes) {
     expects(results.size() == sexes.size(), "one sex for every result");
     const Stopwatch watch;
-    age_network_.run(queued_, ages_);
+    mirror_ ? age_network_.run_both_ways(queued_, ages_) : age_network_.run(queued_, ages_);
     const double each_ms = queued_ > 0 ? watch.milliseconds() / static_cast<double>(queued_) : 0.0;
     size_t slot = 0;
     for (size_t i = 0; i < results.size(); ++i) {

@@ -20,6 +20,7 @@ struct PipelineOptions {
     int64_t batch = 1;  // images that go through the age network together; the answers do not depend on it
     int threads = 1;    // for the image stages; the back end has its own count
     plan::Precision precision = plan::Precision::f32;
+    bool mirror = false;  // ages are means of a radiograph's and its mirror image's
 };
 
 // One for each worker: belongs to one thread at a time. Holds what the largest image so far needed, however many there
@@ -46,6 +47,7 @@ private:
     Preparer preparer_;
     AgeNetwork age_network_;
     HostImage<uint8_t> input_picture_;
+    bool mirror_;
     int64_t queued_ = 0;
     std::vector<Ages> ages_;
 };

@@ -28,6 +28,10 @@ void refuse(Result& result, const char* whose) {
 
 }  // namespace
 
+Ages mean_of(const Ages& a, const Ages& b) {
+    return {0.5 * (a.if_male + b.if_male), 0.5 * (a.if_female + b.if_female)};
+}
+
 void judge_contrast(Result& result, double spread, bool low) {
     result.contrast = spread;
     if (low) {

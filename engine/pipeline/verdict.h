@@ -12,6 +12,9 @@ struct Ages {
     double if_female = 0.0;
 };
 
+// What the answers for an image and for its mirror image say together.
+Ages mean_of(const Ages& a, const Ages& b);
+
 // Enters the contrast, and rejects the image when it is `low`.
 void judge_contrast(Result& result, double spread, bool low);
 

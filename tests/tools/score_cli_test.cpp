@@ -21,8 +21,8 @@ using testing::text_of;
 const std::string kRadiographs = BONEAGE_TEST_DATA "/radiographs";
 const std::string kHeader =
     "source,status,reason,bone_age_months,sex,age_if_male,age_if_female,contrast,mask_fraction,width,height,elapsed_ms";
-constexpr size_t kSource = 0, kStatus = 1, kReason = 2, kAge = 3, kSex = 4, kMale = 5, kFemale = 6, kWidth = 9,
-                 kHeight = 10, kElapsed = 11;
+constexpr size_t kSource = 0, kStatus = 1, kReason = 2, kAge = 3, kSex = 4, kMale = 5, kFemale = 6, kContrast = 7,
+                 kMaskFraction = 8, kWidth = 9, kHeight = 10, kElapsed = 11;
 
 using Row = std::vector<std::string>;
 
@@ -138,6 +138,19 @@ TEST(Score, gives_the_same_rows_with_any_number_of_workers_and_any_batch) {
     EXPECT_EQ(table({"--workers", "2", "--batch", "1"}), reference);
     EXPECT_EQ(table({"--workers", "4", "--batch", "16"}), reference);
     EXPECT_EQ(table({}), reference);
+}
+
+TEST(Score, mirror_images_move_the_ages_and_nothing_else) {
+    const Folder folder;
+    const std::string image = save(folder / "a.png", hand(90, 70));
+    const Row plain = only_row(score({image}));
+    const Row mirrored = only_row(score({image, "--mirror"}));
+    EXPECT_NE(mirrored[kAge], plain[kAge]);
+    EXPECT_NE(mirrored[kMale], plain[kMale]);
+    EXPECT_NEAR(std::stod(mirrored[kAge]), 0.5 * (std::stod(mirrored[kMale]) + std::stod(mirrored[kFemale])), 1.1e-4);
+    EXPECT_EQ(mirrored[kContrast], plain[kContrast]);
+    EXPECT_EQ(mirrored[kMaskFraction], plain[kMaskFraction]);
+    EXPECT_EQ(only_row(score({image, "--mirror", "--batch", "3", "--workers", "2"}))[kAge], mirrored[kAge]);
 }
 
 TEST(Score, a_bad_image_gives_its_row_and_the_others_go_on) {

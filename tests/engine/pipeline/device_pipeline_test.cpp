@@ -43,9 +43,9 @@ struct Scored {
 
 // What the CPU pipeline says about every image.
 std::vector<Scored> on_the_cpu(const Models& models, const std::vector<io::DecodedImage (*)()>& images,
-                               plan::Precision precision = plan::Precision::f32) {
+                               plan::Precision precision = plan::Precision::f32, bool mirror = false) {
     const auto backend = onednn::make_backend({});
-    Pipeline pipeline(models, *backend, {.batch = 1, .threads = 1, .precision = precision});
+    Pipeline pipeline(models, *backend, {.batch = 1, .threads = 1, .precision = precision, .mirror = mirror});
     std::vector<Scored> scored(images.size());
     for (size_t i = 0; i < images.size(); ++i) {
         io::DecodedImage image = images[i]();
@@ -207,6 +207,28 @@ TEST(DevicePipeline, replays_give_what_the_first_run_gave_whatever_else_is_in_th
         }
         finish(rounds.size() - 2);
         finish(rounds.size() - 1);
+    }
+}
+
+TEST(DevicePipeline, scores_mirror_images_as_the_cpu_does) {
+    const std::vector<Scored> want = on_the_cpu(bright_models(), kImages, plan::Precision::f32, true);
+    const std::vector<Scored> plain = on_the_cpu(bright_models(), kImages);
+    EXPECT_NE(want[0].result.bone_age_months, plain[0].result.bone_age_months);
+    const auto device = testing::make_test_device();
+    DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 8, .mirror = true});
+    ImageBatch batch = pipeline.make_batch();
+    const std::vector<Sex> sexes(kImages.size(), Sex::female);
+    for (int round = 0; round < 3; ++round) {  // launch by launch, recorded, replayed
+        for (const auto& image : kImages) {
+            ASSERT_TRUE(put(batch, image()));
+        }
+        pipeline.start(batch);
+        const std::vector<Result> results = pipeline.finish(batch, sexes);
+        batch.clear();
+        for (size_t i = 0; i < results.size(); ++i) {
+            SCOPED_TRACE("round " + std::to_string(round) + " image " + std::to_string(i));
+            expect_same(results[i], want[i].result, device->age_tolerance());
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 #include "engine/pipeline/pipeline.h"
 
 #include "kernels/base/error.h"
+#include "kernels/nn/mirror.h"
 #include "tests/support/naive_backend.h"
 #include "tests/support/pipeline_cases.h"
+#include "tests/support/tensors.h"
 
 #include <cmath>
 #include <gtest/gtest.h>
@@ -148,7 +150,8 @@ TEST(Pipeline, gives_the_same_bits_at_every_batch_size_and_thread_count) {
     EXPECT_EQ(alone[1].status, Status::rejected);
     for (const int threads : {1, 3}) {
         for (const int64_t batch : {3, 5}) {
-            Pipeline pipeline(bright_models(), backend, {batch, threads, plan::Precision::f32});
+            Pipeline pipeline(bright_models(), backend,
+                              {.batch = batch, .threads = threads, .precision = plan::Precision::f32});
             for (int round = 0; round < 2; ++round) {
                 std::vector<Result> results;
                 for (auto& image : images()) {
@@ -165,6 +168,48 @@ TEST(Pipeline, gives_the_same_bits_at_every_batch_size_and_thread_count) {
             }
         }
     }
+}
+
+TEST(Pipeline, mirror_images_are_scored_as_well_where_that_is_asked_for) {
+    testing::NaiveBackend backend;
+    const Models models = bright_models();
+    AgeNetwork network(models.age_network, models.recipe, backend, plan::Precision::f32, 3);
+    const Tensor<float, Host> slot = network.slot(0);
+    const auto image = testing::random_tensor<float>({1, slot.shape[1], slot.shape[2], 1}, 8);
+    Workers workers(1);
+    const auto put = [&](int64_t to, bool mirrored) {
+        auto values = image;
+        if (mirrored) {
+            mirror(workers, values.view());
+        }
+        std::copy_n(&values[0], values.size(), network.slot(to).data);
+    };
+    std::vector<Ages> ages;
+    put(0, false);
+    put(1, true);
+    network.run(2, ages);
+    ASSERT_NE(ages[0].if_male, ages[1].if_male);
+    const Ages mean = mean_of(ages[0], ages[1]);
+    EXPECT_EQ(mean.if_male, 0.5 * (ages[0].if_male + ages[1].if_male));
+    EXPECT_EQ(mean.if_female, 0.5 * (ages[0].if_female + ages[1].if_female));
+
+    put(0, false);
+    put(1, true);
+    std::vector<Ages> both;
+    network.run_both_ways(2, both);
+    for (const Ages& either : both) {
+        EXPECT_EQ(either.if_male, mean.if_male);
+        EXPECT_EQ(either.if_female, mean.if_female);
+    }
+
+    // The pipeline does so with its batch.
+    Pipeline plain(models, backend, {});
+    Pipeline twice(models, backend, {.batch = 2, .threads = 1, .precision = plan::Precision::f32, .mirror = true});
+    const Result once = score(plain, disc(90, 61));
+    const Result result = score(twice, disc(90, 61));
+    ASSERT_EQ(result.status, Status::ok);
+    EXPECT_NE(result.bone_age_months, once.bone_age_months);
+    EXPECT_EQ(result.mask_fraction, once.mask_fraction);
 }
 
 TEST(Pipeline, a_full_batch_is_refused_until_it_is_estimated) {
