@@ -24,7 +24,7 @@ struct Options {
     int workers = 0;  // threads that each score images of their own, or decode for a GPU; 0: one for each processor
     std::optional<int64_t> batch;  // images that run together; by default one for each worker, or 64 on a GPU
     plan::Precision precision = plan::Precision::f32;
-    bool mirror = false;  // ages are means of a radiograph's and its mirror image's
+    bool mirror = false;    // ages are means of a radiograph's and its mirror image's
     bool autotune = false;  // on a GPU: measure cuDNN's engines instead of trusting its heuristics
     // On a GPU: called with a convolution's name before a plan for it is made that was not kept on disk.
     std::function<void(std::string_view convolution)> preparing;

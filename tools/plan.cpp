@@ -33,6 +33,7 @@ struct PlanOptions {
     std::string device = "cpu";
     bool json = false;
     bool train = false;
+    bool recompute = false;
     bool measure = false;
     bool autotune = false;
     int threads = 0;
@@ -104,6 +105,7 @@ void print_training(const PlanOptions& given) {
     std::tie(options.height, options.width) = parse_size(given.size);
     options.batch = given.batch;
     options.precision = given.precision;
+    options.recompute = given.recompute;
     options.loss = given.net == "unet" ? plan::Loss::segmentation : plan::Loss::absolute_error;
     options.traits =
         given.device == "cuda" ? session::gpu_training_traits() : onednn::make_training_backend(1)->traits();
@@ -123,6 +125,9 @@ void print_training(const PlanOptions& given) {
 ExitCode print_plan(const PlanOptions& given) {
     if (!given.measure && (given.autotune || given.threads > 0)) {
         throw UsageError("--autotune and --threads say how --measure computes; give it too, or leave them out");
+    }
+    if (given.recompute && !given.train) {
+        throw UsageError("--recompute changes a step of training; give --train too, or leave it out");
     }
     if (given.train) {
         print_training(given);
@@ -191,6 +196,7 @@ void add_plan(CLI::App& program, Work& work) {
         ->capture_default_str();
     command->add_flag("--train", given->train,
                       "Print a step of training instead: forward, loss and backward, and the memory that it takes");
+    command->add_flag("--recompute", given->recompute, "With --train: as `boneage train --recompute` does it");
     command->add_flag("--measure", given->measure,
                       "Run the plan with initial weights on the device, and add how long every step takes");
     command->add_option("--threads", given->threads, "For --measure on the CPU; 0: one for each processor")

@@ -56,6 +56,7 @@ ExitCode train_ages(const Options& options) {
     lowering.width = cache.recipe().input.width;
     lowering.precision = options.shared.precision;
     lowering.loss = plan::Loss::absolute_error;
+    lowering.recompute = options.shared.recompute;
     lowering.traits = device.backend().traits();
     plan::TrainingExecutor executor(plan::lower_training(graph, lowering), device.backend(), start,
                                     optimiser_options(options.shared));

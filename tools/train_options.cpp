@@ -144,6 +144,11 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
         ->type_name("WAY")
         ->transform(one_word_of(convolutions))
         ->group(kRun);
+    command
+        .add_flag(
+            "--recompute", options.recompute,
+            "Keep less for the backward pass and make it again there: less memory, a little slower, the same bits")
+        ->group(kRun);
     add_device_option(command, options.device);
     add_autotune_option(command, options.autotune, "weights");
     add_rate_options(command, options);

@@ -22,6 +22,7 @@ struct TrainOptions {
     int64_t batch = 16;
     plan::Precision precision = plan::Precision::f32;
     std::optional<onednn::Convolutions> convolutions;  // on processors
+    bool recompute = false;
     int threads = 0;
     std::string device = "auto";
     bool autotune = false;

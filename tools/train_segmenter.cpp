@@ -46,6 +46,7 @@ ExitCode train_masks(const Options& options) {
     lowering.width = cache.recipe().segment.patch;
     lowering.precision = options.shared.precision;
     lowering.loss = plan::Loss::segmentation;
+    lowering.recompute = options.shared.recompute;
     lowering.traits = device.backend().traits();
     plan::TrainingExecutor executor(plan::lower_training(net::unet(course_options.network), lowering), device.backend(),
                                     start, optimiser_options(options.shared));

@@ -74,6 +74,17 @@ public:
         });
     }
 
+    Made operator()(const BatchNormAgain& s) const {
+        const Place x = m_.place(s.x);
+        const Place y = m_.place(s.y);
+        return typed(x.type, [&]<class T>(T) -> Made {
+            return call([&queue = queue_, x, y, channels = channels_of(s.norm, x.shape.c),
+                         params = params_of(s.norm)](std::byte*) {
+                batch_norm_again<T>(queue, activations<const T>(x), channels, activations<T>(y), params);
+            });
+        });
+    }
+
     Made operator()(const BatchNormBackward& s) const {
         const Place d_y = m_.place(s.d_y);
         const Place y = m_.place(s.y);

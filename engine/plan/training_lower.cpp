@@ -14,11 +14,20 @@ struct Gradient {
     bool written = false;
 };
 
+// A value that is made again for the backward pass, and where, once it has been.
+struct Repeat {
+    BatchNormForward step;
+    std::optional<ValueId> value;
+};
+
 // Which steps every op becomes, forward and backward.
 class Lowering : private TrainingDraft {
 public:
     Lowering(const net::Graph& graph, const std::vector<Shape>& shapes, const TrainingOptions& options)
-        : TrainingDraft(graph, shapes, options), gradients_(graph.values.size()), saved_(graph.ops.size()) {}
+        : TrainingDraft(graph, shapes, options),
+          gradients_(graph.values.size()),
+          repeats_(graph.values.size()),
+          saved_(graph.ops.size()) {}
 
     TrainingPlan lower() && {
         for (const net::Input& input : graph().inputs) {
@@ -78,6 +87,8 @@ private:
         BatchNormForward step{saved.raw, {}, y, saved.norm};
         if (op.residual) {
             step.residual = as_image(*op.residual);
+        } else if (plan().options.recompute && !slice(op.y)) {
+            repeats_[index(op.y)] = Repeat{step, {}};
         }
         push(norm.name, step);
     }
@@ -155,6 +166,19 @@ private:
 
     // --- backward ---
 
+    // A value as backward steps read it, in the images' type: kept, or made again when first asked for.
+    ValueId remembered(net::ValueId id) {
+        std::optional<Repeat>& repeat = repeats_[index(id)];
+        if (!repeat) {
+            return as_image(id);
+        }
+        if (!repeat->value) {
+            repeat->value = new_value(name_of(id) + "/again", shape(id), image_type());
+            push(name_of(id) + "/again", BatchNormAgain{repeat->step.x, *repeat->value, repeat->step.norm});
+        }
+        return *repeat->value;
+    }
+
     ValueId gradient(net::ValueId id) {
         Gradient& known = gradients_[index(id)];
         if (!known.value) {
@@ -186,7 +210,7 @@ private:
     }
 
     void conv_gradients(net::ValueId x, const Saved& saved, ValueId d_y, const std::string& name, int64_t flops) {
-        push(name + "/grad_weight", ConvGradWeight{saved.x, d_y, saved.conv}, flops);
+        push(name + "/grad_weight", ConvGradWeight{remembered(x), d_y, saved.conv}, flops);
         if (!learns(x)) {
             return;
         }
@@ -214,7 +238,8 @@ private:
             gradients(d_y);
             return;
         }
-        BatchNormBackward step{d_y, value(op.y), saved.raw, 0, {}, saved.norm};
+        const ValueId y = saved.norm.relu ? remembered(op.y) : value(op.y);
+        BatchNormBackward step{d_y, y, saved.raw, 0, {}, saved.norm};
         const bool passes_on = op.residual && learns(*op.residual);
         // One of the results may take d_y's memory, which is not needed afterwards.
         const bool d_y_is_free = planned(d_y).dense();
@@ -293,8 +318,9 @@ private:
         }
     }
 
-    std::vector<Gradient> gradients_;  // per graph value
-    std::vector<Saved> saved_;         // per op
+    std::vector<Gradient> gradients_;             // per graph value
+    std::vector<std::optional<Repeat>> repeats_;  // per graph value
+    std::vector<Saved> saved_;                    // per op
 };
 
 }  // namespace

@@ -28,6 +28,8 @@ struct TrainingOptions {
     int64_t width = 224;
     Precision precision = Precision::f32;  // of images, their gradients and convolution weights as they are used
     Loss loss = Loss::absolute_error;
+    // What a batch norm without residual answers is not kept for the backward pass but made again, to the same bits.
+    bool recompute = false;
     std::vector<std::string> keep{};  // values of the graph that must survive the step
     TrainingTraits traits{};
 };

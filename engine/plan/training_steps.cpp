@@ -24,6 +24,9 @@ struct Touch {
         }
         return t;
     }
+    T operator()(const BatchNormAgain& s) const {
+        return {{s.x}, {s.y}, {s.norm.batch}, {s.norm.weight, s.norm.bias}, {}};
+    }
     T operator()(const BatchNormBackward& s) const {
         T t{{s.d_y, s.x}, {s.d_x}, {s.norm.batch}, {s.norm.weight}, {s.norm.weight, s.norm.bias}};
         if (s.norm.relu) {
@@ -77,6 +80,7 @@ struct OpName {
     const char* operator()(const ConvGradWeight&) const { return "conv gradient, weight"; }
     const char* operator()(const BiasGrad&) const { return "bias gradient"; }
     const char* operator()(const BatchNormForward&) const { return "batch norm"; }
+    const char* operator()(const BatchNormAgain&) const { return "batch norm again"; }
     const char* operator()(const BatchNormBackward&) const { return "batch norm gradient"; }
     const char* operator()(const MaxPoolForward&) const { return "max pool"; }
     const char* operator()(const MaxPoolBackward&) const { return "max pool gradient"; }

@@ -73,6 +73,13 @@ struct BatchNormForward {
     BatchNorm norm;
 };
 
+// The y of a BatchNormForward without residual, again: the same bits. Assigns.
+struct BatchNormAgain {
+    ValueId x = 0;
+    ValueId y = 0;
+    BatchNorm norm;
+};
+
 // Assigns d_x and d_residual; one of them may be d_y. y is read where a ReLU follows.
 struct BatchNormBackward {
     ValueId d_y = 0;
@@ -169,10 +176,10 @@ struct SegmentationLossStep {
     BufferId loss = 0;  // a SegmentationLoss
 };
 
-using TrainingStep =
-    std::variant<ConvForward, ConvGradInput, ConvGradWeight, BiasGrad, BatchNormForward, BatchNormBackward,
-                 MaxPoolForward, MaxPoolBackward, AvgPoolForward, AvgPoolBackward, LinearForward, LinearBackward,
-                 ReluBackward, DepthToSpace, SpaceToDepth, Copy, Accumulate, AbsoluteErrorLoss, SegmentationLossStep>;
+using TrainingStep = std::variant<ConvForward, ConvGradInput, ConvGradWeight, BiasGrad, BatchNormForward,
+                                  BatchNormAgain, BatchNormBackward, MaxPoolForward, MaxPoolBackward, AvgPoolForward,
+                                  AvgPoolBackward, LinearForward, LinearBackward, ReluBackward, DepthToSpace,
+                                  SpaceToDepth, Copy, Accumulate, AbsoluteErrorLoss, SegmentationLossStep>;
 
 // What a step reads and writes. A value that it changes, or adds to, is among both.
 struct Touched {

@@ -161,6 +161,14 @@ void batch_norm(Workers& workers, Activations<const T, Host> src, Activations<co
 }
 
 template <class T>
+void batch_norm_again(Workers& workers, Activations<const T, Host> src, const BatchNormChannels<Host>& channels,
+                      Activations<T, Host> dst, const BatchNormParams& params) {
+    check_batch_norm_again<T>(src, channels, dst);
+    const auto run = params.relu ? normalise<T, true> : normalise<T, false>;
+    run(workers, src, {}, channels, dst);
+}
+
+template <class T>
 void batch_norm_backward(Workers& workers, Activations<const T, Host> d_dst, Activations<const T, Host> dst,
                          Activations<const T, Host> src, const BatchNormChannels<Host>& channels,
                          const BatchNormGradients<T, Host>& gradients, const BatchNormParams& params,
@@ -187,5 +195,11 @@ template void batch_norm(Workers&, Activations<const float16, Host>, Activations
 template void batch_norm_backward(Workers&, Activations<const float16, Host>, Activations<const float16, Host>,
                                   Activations<const float16, Host>, const BatchNormChannels<Host>&,
                                   const BatchNormGradients<float16, Host>&, const BatchNormParams&, Bytes<Host>);
+template void batch_norm_again(Workers&, Activations<const float, Host>, const BatchNormChannels<Host>&,
+                               Activations<float, Host>, const BatchNormParams&);
+template void batch_norm_again(Workers&, Activations<const bfloat16, Host>, const BatchNormChannels<Host>&,
+                               Activations<bfloat16, Host>, const BatchNormParams&);
+template void batch_norm_again(Workers&, Activations<const float16, Host>, const BatchNormChannels<Host>&,
+                               Activations<float16, Host>, const BatchNormParams&);
 
 }  // namespace boneage

@@ -75,6 +75,10 @@ struct ChannelPointers {
     const float* inverse_deviation;
 };
 
+ChannelPointers pointers_to(const BatchNormChannels<Device>& channels) {
+    return {channels.weight.data, channels.bias.data, channels.mean.data, channels.inverse_deviation.data};
+}
+
 bool aligned_for(const ChannelPointers& channels, int64_t count) {
     return aligned_for(channels.weight, count) && aligned_for(channels.bias, count) &&
            aligned_for(channels.mean, count) && aligned_for(channels.inverse_deviation, count);
@@ -227,9 +231,14 @@ void batch_norm(Stream& stream, Activations<const T, Device> src, Activations<co
         stream, pixels, src.c, packets_fit(src, kFullPacket<T>), Moments<T>{src}, partials,
         MomentsToStatistics{static_cast<double>(pixels), params.eps, params.momentum, channels.running_mean.data,
                             channels.running_variance.data, channels.mean.data, channels.inverse_deviation.data});
-    normalise(stream, src, residual,
-              {channels.weight.data, channels.bias.data, channels.mean.data, channels.inverse_deviation.data}, dst,
-              params.relu);
+    normalise(stream, src, residual, pointers_to(channels), dst, params.relu);
+}
+
+template <class T>
+void batch_norm_again(Stream& stream, Activations<const T, Device> src, const BatchNormChannels<Device>& channels,
+                      Activations<T, Device> dst, const BatchNormParams& params) {
+    check_batch_norm_again<T>(src, channels, dst);
+    normalise(stream, src, {}, pointers_to(channels), dst, params.relu);
 }
 
 template <class T>
@@ -289,5 +298,11 @@ template void batch_norm(Stream&, Activations<const float16, Device>, Activation
 template void batch_norm_backward(Stream&, Activations<const float16, Device>, Activations<const float16, Device>,
                                   Activations<const float16, Device>, const BatchNormChannels<Device>&,
                                   const BatchNormGradients<float16, Device>&, const BatchNormParams&, Bytes<Device>);
+template void batch_norm_again(Stream&, Activations<const float, Device>, const BatchNormChannels<Device>&,
+                               Activations<float, Device>, const BatchNormParams&);
+template void batch_norm_again(Stream&, Activations<const bfloat16, Device>, const BatchNormChannels<Device>&,
+                               Activations<bfloat16, Device>, const BatchNormParams&);
+template void batch_norm_again(Stream&, Activations<const float16, Device>, const BatchNormChannels<Device>&,
+                               Activations<float16, Device>, const BatchNormParams&);
 
 }  // namespace boneage

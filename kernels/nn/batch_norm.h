@@ -26,9 +26,11 @@ struct BatchNormChannels {
 
 // dst = act((src - mean) * (weight * inverse_deviation) + bias + residual)
 //   src, dst    [n, h, w, c] float, bfloat16 or float16, at least two pixels; dst may be src's memory where no backward
-//   follows residual    the same shape and type, or data == nullptr for none; dst may be its memory act         max(v,
-//   0), NaN kept, with params.relu scratch     batch_norm_scratch_bytes(src.pixels(), src.c) For each channel over all
-//   N = n * h * w pixels:
+//               follows
+//   residual    the same shape and type, or data == nullptr for none; dst may be its memory
+//   act         max(v, 0), NaN kept, with params.relu
+//   scratch     batch_norm_scratch_bytes(src.pixels(), src.c)
+//   For each channel over all N = n * h * w pixels:
 //     mean = sum(src) / N;  variance = (sum(src^2) - sum(src)^2 / N) / N, not below 0 (biased)
 //     running_mean     = (1 - momentum) * running_mean     + momentum * mean
 //     running_variance = (1 - momentum) * running_variance + momentum * variance * N / (N - 1)
@@ -47,6 +49,18 @@ template <class T>
 void batch_norm(Stream& stream, Activations<const T, Device> src, Activations<const T, Device> residual,
                 const BatchNormChannels<Device>& channels, Activations<T, Device> dst, const BatchNormParams& params,
                 Bytes<Device> scratch);
+
+// What batch_norm made of src where there was no residual, again: the same bits, from the mean and inverse deviation
+// that it left in `channels`. The running statistics are not touched.
+//   src, dst   as batch_norm takes them;  params.eps and momentum are not used
+//   Assigns dst; allocates nothing. Twins agree exactly.
+template <class T>
+void batch_norm_again(Workers& workers, Activations<const T, Host> src, const BatchNormChannels<Host>& channels,
+                      Activations<T, Host> dst, const BatchNormParams& params);
+
+template <class T>
+void batch_norm_again(Stream& stream, Activations<const T, Device> src, const BatchNormChannels<Device>& channels,
+                      Activations<T, Device> dst, const BatchNormParams& params);
 
 // What backward makes: d_weight and d_bias are [c] float32, the others [n, h, w, c] in the activations' type.
 template <class T, class Space>

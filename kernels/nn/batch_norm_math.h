@@ -95,6 +95,15 @@ void check_batch_norm_forward(const Activations<const T, Space>& src, const Acti
 }
 
 template <class T, class Space>
+void check_batch_norm_again(const Activations<const T, Space>& src, const BatchNormChannels<Space>& channels,
+                            const Activations<T, Space>& dst) {
+    expects(same_shape(src, dst), "src and dst must have the same shape");
+    expects(channels.weight.size() == src.c && channels.bias.size() == src.c && channels.mean.size() == src.c &&
+                channels.inverse_deviation.size() == src.c,
+            "weight, bias, mean and inverse_deviation must be [c]");
+}
+
+template <class T, class Space>
 void check_batch_norm_backward(const Activations<const T, Space>& d_dst, const Activations<const T, Space>& dst,
                                const Activations<const T, Space>& src, const BatchNormChannels<Space>& channels,
                                const BatchNormGradients<T, Space>& gradients, bool relu, Bytes<Space> scratch) {

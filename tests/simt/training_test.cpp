@@ -39,6 +39,7 @@ std::vector<Training> trainings() {
         masks.loss = Loss::segmentation;
         trainings.push_back({"residual" + type, testing::small_residual_network(), ages, all});
         trainings.push_back({"unet" + type, net::unet({.channels = 1, .depth = 1, .base_width = 3}), masks, all});
+        masks.recompute = true;
         trainings.push_back(
             {"wider_unet" + type, net::unet({.channels = 2, .depth = 1, .base_width = 8}), masks, OptimiserOptions{}});
     }

@@ -109,6 +109,14 @@ TEST(PlanCommand, a_training_step_counts_its_memory) {
                 0.1 * static_cast<double>(bytes("arena")));
 }
 
+TEST(PlanCommand, recomputing_takes_steps_and_saves_memory) {
+    const auto kept = planned({"resnet34", "--train", "--batch", "4", "--precision", "bf16"});
+    const auto again = planned({"resnet34", "--train", "--batch", "4", "--precision", "bf16", "--recompute"});
+    EXPECT_GT(again["steps"].size(), kept["steps"].size());
+    EXPECT_LT(again["totals"]["arena_bytes"], kept["totals"]["arena_bytes"]);
+    EXPECT_EQ(again["totals"]["flops"], kept["totals"]["flops"]) << "convolutions are never made again";
+}
+
 TEST(PlanCommand, prints_a_training_step_as_a_table) {
     const Ran outcome = run_program({"plan", "unet", "--train", "--size", "32x64"});
     EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -173,6 +181,7 @@ TEST(PlanCommand, refuses_what_cannot_be_planned) {
                                                {"plan", "unet", "--size", "16x16x16"},
                                                {"plan", "unet", "--sex-input"},
                                                {"plan", "resnet34", "--batch", "0"},
+                                               {"plan", "resnet34", "--recompute"},
                                                {"plan", "resnet34", "--precision", "f64"},
                                                {"plan"}}) {
         const Ran outcome = run_program(arguments);

@@ -104,6 +104,7 @@ TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
     ASSERT_EQ(run_program(train_command("unbroken", 3)).code, 0);
     std::vector<std::string> resumed = train_command("broken", 3);
     resumed.emplace_back("--resume");
+    resumed.emplace_back("--recompute");  // in other memory, to the same bits
     // Killed at moments of its own choosing, and once asked to stop.
     for (const int milliseconds : {700, 1600, 2600}) {
         Program program(resumed);

@@ -65,6 +65,37 @@ TEST(TrainingExecutor, bf16_takes_what_it_can_and_names_what_it_cannot) {
     EXPECT_GT(refused, 5);
 }
 
+TEST(TrainingExecutor, recomputing_gives_the_same_bits) {
+    int made_again = 0;
+    for (uint64_t seed = 0; seed < 120; ++seed) {
+        TrainingOptions options{.batch = 3, .height = 8, .width = 12};
+        options.traits.conv_accumulates = seed % 4 >= 2;
+        options.loss = seed % 2 == 0 ? Loss::absolute_error : Loss::segmentation;
+        TrainingCase c = training_case("seed " + std::to_string(seed),
+                                       options.loss == Loss::absolute_error ? testing::random_age_graph(seed, 8, 12)
+                                                                            : testing::random_mask_graph(seed, 8, 12),
+                                       options, seed);
+        const auto gradients = [&](bool recompute) {
+            c.options.recompute = recompute;
+            NaiveTrainingBackend backend(options.traits, seed % 3 != 0);
+            TrainingExecutor executor(lower_training(c.graph, c.options), backend, source_of(c.parameters));
+            testing::fill(executor, c);
+            executor.run();
+            std::vector<float> all{executor.loss().total};
+            for (const ParameterPlace& place : executor.plan().parameters) {
+                const std::vector<float> gradient = executor.gradient(place.parameter.name);
+                all.insert(all.end(), gradient.begin(), gradient.end());
+            }
+            made_again += static_cast<int>(std::ranges::count_if(executor.plan().steps, [](const auto& planned) {
+                return std::holds_alternative<BatchNormAgain>(planned.step);
+            }));
+            return all;
+        };
+        EXPECT_EQ(gradients(true), gradients(false)) << c.name;
+    }
+    EXPECT_GT(made_again, 50);
+}
+
 // In bf16 a vector is float32 and an image of one pixel is not; both may meet in one concatenation.
 TEST(TrainingExecutor, adds_gradients_of_one_type_to_those_of_another) {
     net::Builder net("mixed");

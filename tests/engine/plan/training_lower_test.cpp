@@ -32,6 +32,7 @@ struct EffectsOf {
         }
         return e;
     }
+    E operator()(const BatchNormAgain& s) const { return {{s.x}, {s.y}, {}}; }
     E operator()(const BatchNormBackward& s) const {
         E e{{s.d_y, s.x}, {s.d_x}, {}};
         if (s.norm.relu) {
@@ -168,11 +169,13 @@ struct Case {
 std::vector<Case> real_networks() {
     std::vector<Case> all;
     for (const Precision precision : {Precision::f32, Precision::bf16}) {
-        for (const bool conv_accumulates : {false, true}) {
+        for (const int way : {0, 1, 2, 3}) {
             TrainingOptions options{.batch = 16, .height = 224, .width = 224, .precision = precision};
-            options.traits.conv_accumulates = conv_accumulates;
-            const std::string suffix =
-                std::string(precision == Precision::f32 ? "_f32" : "_bf16") + (conv_accumulates ? "_adding" : "");
+            options.traits.conv_accumulates = way % 2 != 0;
+            options.recompute = way >= 2;
+            const std::string suffix = std::string(precision == Precision::f32 ? "_f32" : "_bf16") +
+                                       (options.traits.conv_accumulates ? "_adding" : "") +
+                                       (options.recompute ? "_recomputing" : "");
             all.push_back(
                 {"resnet34" + suffix, net::resnet34({.channels = 1, .sex_input = true, .hidden = 64}), options});
             options.loss = Loss::segmentation;
@@ -221,6 +224,7 @@ TEST(LowerTrainingAny, reads_what_is_written_and_overwrites_nothing) {
     for (uint64_t seed = 0; seed < 400; ++seed) {
         TrainingOptions options{.batch = 2, .height = 8, .width = 12};
         options.traits.conv_accumulates = seed % 2 == 0;
+        options.recompute = seed % 3 == 0;
         options.loss = seed % 4 < 2 ? Loss::absolute_error : Loss::segmentation;
         const net::Graph graph = options.loss == Loss::absolute_error ? testing::random_age_graph(seed, 8, 12)
                                                                       : testing::random_mask_graph(seed, 8, 12);
@@ -249,6 +253,24 @@ TEST(LowerTrainingAny, gives_every_convolution_its_three_steps) {
     EXPECT_EQ(count_steps<Accumulate>(added), 0);
     EXPECT_LT(added.steps.size(), aside.steps.size());
     EXPECT_LE(added.arena_bytes, aside.arena_bytes);
+}
+
+TEST(LowerTrainingAny, makes_again_what_norms_without_residual_answer_and_needs_less_memory) {
+    TrainingOptions options{.batch = 2, .height = 64, .width = 64};
+    const TrainingPlan kept = lower_training(net::resnet34({}), options);
+    EXPECT_EQ(count_steps<BatchNormAgain>(kept), 0);
+    options.recompute = true;
+    const TrainingPlan again = lower_training(net::resnet34({}), options);
+    EXPECT_EQ(count_steps<BatchNormAgain>(again), 17) << "the first norm and the first of each block; no ReLU follows "
+                                                         "those in shortcuts, and nobody asks for their answers";
+    EXPECT_EQ(again.steps.size(), kept.steps.size() + 17);
+    EXPECT_LT(static_cast<double>(again.arena_bytes), 0.85 * static_cast<double>(kept.arena_bytes));
+
+    options.loss = Loss::segmentation;
+    options.recompute = false;
+    const int64_t all = lower_training(net::unet({}), options).arena_bytes;
+    options.recompute = true;
+    EXPECT_LT(static_cast<double>(lower_training(net::unet({}), options).arena_bytes), 0.85 * static_cast<double>(all));
 }
 
 TEST(LowerTrainingAny, lets_convolutions_skip_connections_share_memory_with_the_concatenation) {

@@ -213,6 +213,23 @@ TYPED_TEST(BatchNormTest, backward_equals_the_formulas_in_double_on_larger_value
     }
 }
 
+TYPED_TEST(BatchNormTest, makes_again_what_it_made_and_touches_no_running_statistics) {
+    for (const bool relu : {false, true}) {
+        const BatchNormParams params{1e-5, 0.1, relu};
+        BatchNormLayer<TypeParam> layer({2, 9, 11, 20}, false);
+        for (const int threads : {1, 3}) {
+            Workers workers(threads);
+            layer.forward(workers, params);
+            const BatchNormLayer<TypeParam> after = layer;
+            OwnedTensor<TypeParam> again(layer.dst.shape());
+            batch_norm_again<TypeParam>(workers, std::as_const(layer.src).view(), layer.channels(), again.view(),
+                                        params);
+            testing::expect_same(again, layer.dst, "made again");
+            layer.expect_same_as(after, "everything else");
+        }
+    }
+}
+
 TEST(BatchNorm, d_src_or_d_residual_may_take_the_place_of_d_dst) {
     const BatchNormParams params{1e-5, 0.1, true};
     BatchNormLayer<float> apart({2, 5, 7, 20}, true);
