@@ -3,46 +3,72 @@
 
 #include "bench/timing.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <benchmark/benchmark.h>
-#include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <numeric>
 #include <thread>
 #include <vector>
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
 
 namespace boneage::bench {
 
-// Sixteen vectors' worth of independent sums: enough in flight to hide the latency of a fused multiply-add on any
-// x86 of the last decade, few enough to stay in registers.
-#ifdef __AVX512F__
-inline constexpr int kLanes = 16;
+// The widest vectors that fuse a multiplication with an addition: compilers may prefer narrower ones. As many
+// independent sums as hide its latency on any x86 of the last decade, few enough to stay in registers.
+#if defined(__AVX512F__)
 inline constexpr int kSums = 24;
-#else
-inline constexpr int kLanes = 8;
+using Lanes = __m512;
+inline Lanes in_all_lanes(float value) {
+    return _mm512_set1_ps(value);
+}
+inline Lanes fused(Lanes sum, Lanes factor, Lanes term) {
+    return _mm512_fmadd_ps(sum, factor, term);
+}
+#elif defined(__FMA__)
 inline constexpr int kSums = 12;
+using Lanes = __m256;
+inline Lanes in_all_lanes(float value) {
+    return _mm256_set1_ps(value);
+}
+inline Lanes fused(Lanes sum, Lanes factor, Lanes term) {
+    return _mm256_fmadd_ps(sum, factor, term);
+}
+#else
+inline constexpr int kSums = 12;
+using Lanes = float __attribute__((vector_size(16)));
+inline Lanes in_all_lanes(float value) {
+    return Lanes{} + value;
+}
+inline Lanes fused(Lanes sum, Lanes factor, Lanes term) {
+    return sum * factor + term;
+}
 #endif
+inline constexpr int kLanes = sizeof(Lanes) / sizeof(float);
 
-// Runs `rounds` rounds of fused multiply-adds on registers alone; returns something that depends on all of them.
+// Runs `rounds` rounds of them on registers alone; returns something that depends on all of them.
 inline float multiply_add(int64_t rounds, float factor) {
-    std::array<std::array<float, kLanes>, kSums> sums{};
+    Lanes sums[kSums];
+    std::ranges::fill(sums, in_all_lanes(0.0F));
+    const Lanes factors = in_all_lanes(factor);
+    const Lanes one = in_all_lanes(1.0F);
     for (int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 32
-        for (auto& sum : sums) {
-#pragma GCC unroll 1
-#pragma GCC ivdep
-            for (float& lane : sum) {
-                lane = std::fma(lane, factor, 1.0F);
-            }
+        for (Lanes& sum : sums) {
+            sum = fused(sum, factors, one);
         }
     }
-    float total = 0.0F;
-    for (const auto& sum : sums) {
-        for (const float lane : sum) {
-            total += lane;
-        }
+    Lanes total = sums[0];
+    for (const Lanes& sum : sums) {
+        total = fused(total, one, sum);
     }
-    return total;
+    std::array<float, kLanes> lanes;
+    std::memcpy(lanes.data(), &total, sizeof total);
+    return std::accumulate(lanes.begin(), lanes.end(), 0.0F);
 }
 
 // GFLOP/s of `threads` threads, over about 5 ms.

@@ -11,23 +11,23 @@ namespace {
 class CpuBackend final : public plan::OnHost<plan::Backend> {
 public:
     explicit CpuBackend(const BackendOptions& options)
-        : team_(options.threads), channel_block_(options.channel_block.value_or(processor().channel_block)) {
-        if (channel_block_ != 8 && channel_block_ != 16) {
-            throw UsageError("oneDNN stores channels in blocks of 8 or 16, not " + std::to_string(channel_block_));
+        : team_(options.threads),
+          traits_{.conv_reads_slices = true,
+                  .conv_writes_slices = true,
+                  .residual_in_place = true,
+                  .direct_transposed_conv = false,
+                  .channel_block = options.channel_block.value_or(processor().channel_block),
+                  .bf16_channel_block = options.channel_block.value_or(processor().bf16_channel_block)} {
+        if (const int64_t block = traits_.channel_block; block != 1 && block != 8 && block != 16) {
+            throw UsageError("oneDNN stores channels in blocks of 1, 8 or 16, not " + std::to_string(block));
         }
     }
 
-    [[nodiscard]] plan::Traits traits() const override {
-        return {.conv_reads_slices = true,
-                .conv_writes_slices = true,
-                .residual_in_place = true,
-                .direct_transposed_conv = false,
-                .channel_block = channel_block_};
-    }
+    [[nodiscard]] plan::Traits traits() const override { return traits_; }
 
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
-        return make_conv(team_, channel_block_, step, at, weights);
+        return make_conv(team_, traits_.block_of(at.x.type), step, at, weights);
     }
     std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {
         return make_max_pool(team_, step, at);
@@ -52,7 +52,7 @@ public:
 
 private:
     Team team_;
-    int64_t channel_block_;
+    plan::Traits traits_;
 };
 
 }  // namespace

@@ -13,8 +13,8 @@ struct BackendOptions {
     // Threads that work on one step together, the caller's included. When folders are scored, several back ends of one
     // thread each do more than one back end of several.
     int threads = 1;
-    // Channels stored together (plan::Traits::channel_block): 8 or 16. By default what this processor's vectors hold;
-    // any other choice is right too, but slow.
+    // Channels stored together (plan::Traits::channel_block): 1, 8 or 16. By default what oneDNN's kernels for this
+    // processor and type want; any other choice is right too, but slow.
     std::optional<int64_t> channel_block = std::nullopt;
 };
 

@@ -292,15 +292,16 @@ const Processor& processor() {
         switch (dnnl::get_effective_cpu_isa()) {
             case dnnl::cpu_isa::avx512_core:
             case dnnl::cpu_isa::avx512_core_vnni:
-                return Processor{"AVX-512", 16, true, false};
+                return Processor{"AVX-512", 16, 16, true, false};
             case dnnl::cpu_isa::avx512_core_bf16:
+                return Processor{"AVX-512 with bf16", 16, 16, true, true};
             case dnnl::cpu_isa::avx512_core_amx:
-                return Processor{"AVX-512 with bf16", 16, true, true};
+                return Processor{"AVX-512 with AMX", 16, 1, true, true};
             case dnnl::cpu_isa::avx2:
             case dnnl::cpu_isa::avx2_vnni:
-                return Processor{"AVX2", 8, false, false};
+                return Processor{"AVX2", 8, 8, false, false};
             default:
-                return Processor{"a processor without AVX2", 8, false, false};
+                return Processor{"a processor without AVX2", 8, 8, false, false};
         }
     }();
     return found;

@@ -7,8 +7,12 @@
 namespace boneage::onednn {
 
 struct Processor {
-    std::string isa;             // for people: "AVX2"
-    int64_t channel_block = 8;   // floats in a vector register, which is what oneDNN's convolutions block by
+    std::string isa;  // for people: "AVX2"
+    // Channels stored together (plan::Traits::channel_block): as many as fill a vector register, which is what oneDNN's
+    // convolutions block by. bf16's are pixels with AMX, whose tiles oneDNN fills from those alone. With AVX-512 it has
+    // faster float32 convolutions of pixels too, but their order of sums is another for another number of threads.
+    int64_t channel_block = 8;
+    int64_t bf16_channel_block = 8;
     bool computes_bf16 = false;  // oneDNN has bf16 convolutions for it at all
     bool bf16_in_hardware = false;
 };

@@ -273,7 +273,7 @@ private:
 
     // Images that only steps see may lie in blocks of channels, if every value of the buffer begins and ends on one.
     void choose_blocks() {
-        const int64_t block = plan_.options.traits.channel_block;
+        const int64_t block = plan_.options.traits.block_of(image_type_);
         std::vector<bool> plain(plan_.buffers.size(), block == 1);
         const auto keep_plain = [&](ValueId id) { plain[static_cast<size_t>(planned(id).buffer)] = true; };
         std::ranges::for_each(plan_.inputs, keep_plain);

@@ -36,6 +36,10 @@ struct Traits {
     bool residual_in_place = false;       // y may overwrite a residual that nobody reads afterwards
     bool direct_transposed_conv = false;  // make(TransposedConv) instead of a 1x1 convolution and DepthToSpace
     int64_t channel_block = 1;            // images are stored in blocks of so many channels where that comes out even
+    std::optional<int64_t> bf16_channel_block{};  // bf16 ones in blocks of another size
+    [[nodiscard]] int64_t block_of(DataType image) const {
+        return image == DataType::bf16 ? bf16_channel_block.value_or(channel_block) : channel_block;
+    }
     bool operator==(const Traits&) const = default;
 };
 

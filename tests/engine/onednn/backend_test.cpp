@@ -33,8 +33,9 @@ TEST(OneDnn, gives_what_the_graph_says_for_random_networks) {
     for (uint64_t seed = 0; seed < 240; ++seed) {
         const net::Graph graph = testing::random_graph(seed, 8, 12);
         const Parameters parameters = testing::random_parameters(graph, seed);
-        const auto backend = make_backend({.threads = 1 + static_cast<int>(seed % 3),
-                                           .channel_block = seed % 4 == 3 ? std::optional<int64_t>(16) : std::nullopt});
+        const std::optional<int64_t> blocks[]{std::nullopt, 16, 1};
+        const auto backend =
+            make_backend({.threads = 1 + static_cast<int>(seed % 3), .channel_block = blocks[seed / 3 % 3]});
         Options options =
             with_traits({.batch = 1 + static_cast<int64_t>(seed % 4), .height = 8, .width = 12}, *backend);
         options.keep.push_back(graph.values[seed % graph.values.size()].name);
@@ -78,15 +79,16 @@ TEST(OneDnn, takes_images_of_one_pixel) {
     expect_values(executor, evaluate(graph, 2, 1, 1, parameters, inputs), 1e-5, "one pixel");
 }
 
-class OneDnnHalf : public ::testing::TestWithParam<Precision> {};
+class OneDnnHalfInBlocks : public ::testing::TestWithParam<std::tuple<Precision, std::optional<int64_t>>> {};
 
-TEST_P(OneDnnHalf, rounds_where_plain_loops_round) {
+TEST_P(OneDnnHalfInBlocks, rounds_where_plain_loops_round) {
+    const auto& [precision, block] = GetParam();
     for (const net::Graph& graph : {net::resnet34({.channels = 1, .sex_input = true, .hidden = 16}),
                                     net::unet({.channels = 1, .depth = 3, .base_width = 8})}) {
         const Parameters parameters = testing::random_parameters(graph, 5);
-        const auto backend = make_backend({.threads = 2});
+        const auto backend = make_backend({.threads = 2, .channel_block = block});
         NaiveBackend naive(backend->traits());
-        const Options options = with_traits({.batch = 3, .height = 32, .width = 48, .precision = GetParam()}, *backend);
+        const Options options = with_traits({.batch = 3, .height = 32, .width = 48, .precision = precision}, *backend);
         const Inputs inputs = random_inputs(graph, options, 7);
         Executor executor(plan::lower(graph, options), *backend, source_of(parameters));
         Executor reference(plan::lower(graph, options), naive, source_of(parameters));
@@ -99,8 +101,13 @@ TEST_P(OneDnnHalf, rounds_where_plain_loops_round) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, OneDnnHalf, ::testing::Values(Precision::bf16, Precision::f16),
-                         [](const auto& tested) { return tested.param == Precision::bf16 ? "bf16" : "f16"; });
+INSTANTIATE_TEST_SUITE_P(Types, OneDnnHalfInBlocks,
+                         ::testing::Combine(::testing::Values(Precision::bf16, Precision::f16),
+                                            ::testing::Values(std::nullopt, std::optional<int64_t>(1))),
+                         [](const auto& tested) {
+                             return std::string(std::get<0>(tested.param) == Precision::bf16 ? "bf16" : "f16") +
+                                    (std::get<1>(tested.param) ? "_as_pixels" : "");
+                         });
 
 // One channel of one layer that overflows gives no plausible answer, although a ReLU follows every layer but the last.
 TEST(OneDnn, what_overflows_in_float16_reaches_the_answer_as_no_number) {
