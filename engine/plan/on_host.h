@@ -4,7 +4,7 @@
 #include "engine/plan/backend.h"
 #include "kernels/base/host_memory.h"
 
-#include <cstring>
+#include <algorithm>
 
 namespace boneage::plan {
 
@@ -17,10 +17,10 @@ public:
     }
     [[nodiscard]] bool host_addressable() const override { return true; }
     void upload(std::byte* to, const void* from, int64_t bytes) override {
-        std::memcpy(to, from, static_cast<size_t>(bytes));
+        std::copy_n(static_cast<const std::byte*>(from), bytes, to);
     }
     void download(void* to, const std::byte* from, int64_t bytes) override {
-        std::memcpy(to, from, static_cast<size_t>(bytes));
+        std::copy_n(from, bytes, static_cast<std::byte*>(to));
     }
     void synchronize() override {}
 };

@@ -4,8 +4,8 @@
 
 #include "kernels/base/stream.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
 
 namespace boneage::plan {
 
@@ -32,7 +32,7 @@ public:
             half.memory = PinnedBuffer<std::byte>(kMost);
         }
         std::byte* staged = half.memory.data() + used_;
-        std::memcpy(staged, from, static_cast<size_t>(bytes));
+        std::copy_n(static_cast<const std::byte*>(from), bytes, staged);
         copy_to_device(stream_, to, staged, bytes);
         used_ += bytes;
     }

@@ -114,11 +114,11 @@ plan::Memory NaiveBackend::allocate(int64_t bytes) {
 }
 
 void NaiveBackend::upload(std::byte* to, const void* from, int64_t bytes) {
-    std::memcpy(to, from, static_cast<size_t>(bytes));
+    std::copy_n(static_cast<const std::byte*>(from), bytes, to);
 }
 
 void NaiveBackend::download(void* to, const std::byte* from, int64_t bytes) {
-    std::memcpy(to, from, static_cast<size_t>(bytes));
+    std::copy_n(from, bytes, static_cast<std::byte*>(to));
 }
 
 NaiveBackend::Made NaiveBackend::make(const plan::FusedConv& step, const Operands& at, const plan::Weights& weights) {

@@ -208,11 +208,11 @@ plan::Memory NaiveTrainingBackend::allocate(int64_t bytes) {
 }
 
 void NaiveTrainingBackend::upload(std::byte* to, const void* from, int64_t bytes) {
-    std::memcpy(to, from, static_cast<size_t>(bytes));
+    std::copy_n(static_cast<const std::byte*>(from), bytes, to);
 }
 
 void NaiveTrainingBackend::download(void* to, const std::byte* from, int64_t bytes) {
-    std::memcpy(to, from, static_cast<size_t>(bytes));
+    std::copy_n(from, bytes, static_cast<std::byte*>(to));
 }
 
 std::unique_ptr<Runnable> NaiveTrainingBackend::make(const plan::TrainingStep& step, const TrainingMemory& memory) {
