@@ -5,6 +5,7 @@
 #include "fiber.h"
 #include "memory.h"
 #include "sanitizer.h"
+#include "words.h"
 
 #include <cstdio>
 #include <deque>
@@ -101,15 +102,6 @@ unsigned barrier_turn, warp_turn[32];
 unsigned index_of(const Thread& t) {
     return unsigned(&t - threads.data());
 }
-std::string text(uint3 i) {
-    return "(" + std::to_string(i.x) + "," + std::to_string(i.y) + "," + std::to_string(i.z) + ")";
-}
-std::string text(const Thread& t) {
-    return "thread " + text(t.idx);
-}
-std::string text(Site s) {
-    return std::string(s.file) + ":" + std::to_string(s.line);
-}
 
 void enter(Fiber& to, Fiber& from, [[maybe_unused]] void* tsan, [[maybe_unused]] bool dying = false) {
     ++g_counters.switches;
@@ -193,8 +185,14 @@ void leave(bool dying = false) {  // hand over to the next thread, or to the mai
 #endif
 }
 
-[[noreturn]] void fail(const std::string& message) {
-    failure = "block " + text(blockIdx) + ": " + message;
+std::string whereabouts(const Thread& t, const char* of = "") {
+    return thread_text(t.idx) + of + " is in " + place_text(t.what, t.site);
+}
+
+// Composes the message here, because this thread's stack is left as it is: nothing on it is destroyed.
+template <class Message>
+[[noreturn]] void fail(const Message& message) {
+    failure = "block " + text(blockIdx) + ": " + message();
     leave(true);
     __builtin_unreachable();
 }
@@ -228,8 +226,7 @@ void try_collective(unsigned warp, unsigned mask) {
         if (t[k].mask != mask)
             return;
         if (t[k].site.line != first.site.line || t[k].what != first.what)
-            fail(text(first) + " is in " + first.what + " at " + text(first.site) + " while " + text(t[k]) +
-                 " of its warp is in " + t[k].what + " at " + text(t[k].site));
+            fail([&] { return whereabouts(first) + " while " + whereabouts(t[k], " of its warp"); });
         value[k] = t[k].value;
         source[k] = t[k].source;
     }
@@ -302,7 +299,7 @@ std::string stuck() {
         char mask[24];
         std::snprintf(mask, sizeof mask, ", mask 0x%08x", t.mask);
         const std::string w = t.state == State::returned ? "returned"
-                                                         : std::string("wait in ") + t.what + " at " + text(t.site) +
+                                                         : "wait in " + place_text(t.what, t.site) +
                                                                (t.state == State::at_collective ? mask : "");
         auto it = std::find_if(groups.begin(), groups.end(), [&](auto& g) { return g.first == w; });
         if (it == groups.end())
@@ -313,7 +310,7 @@ std::string stuck() {
     std::string s = "block " + text(blockIdx) + " is stuck:";
     for (auto& [w, g] : groups)
         s += "\n  " + std::to_string(g.first) + " of " + std::to_string(count) + " threads " + w +
-             " (first: " + text(*g.second) + ")";
+             " (first: " + thread_text(g.second->idx) + ")";
     return s;
 }
 
@@ -378,7 +375,7 @@ void global_only(const void* p, const char* name, Site site) {
     const auto* at = static_cast<const char*>(p);
     const auto* dynamic = reinterpret_cast<const char*>(g_shared);
     if ((dynamic && at >= dynamic && at < dynamic + g_shared_bytes) || (at >= &__data_start && at < &_end))
-        fail(text(*self) + " calls " + name + " at " + text(site) + " on shared memory, but it is for global memory");
+        fail([&] { return call_text(self->idx, name, site) + " on shared memory, but it is for global memory"; });
 }
 int lane() {
     return int(index_of(*self) & 31);
@@ -392,13 +389,12 @@ int barrier(int predicate, int kind, const char* name, Site site) {
     for (unsigned i = 0; at_barrier && i < count; ++i)
         if (threads[i].state == State::at_barrier) {
             if (threads[i].site.line != site.line)
-                fail(text(me) + " is in " + name + " at " + text(site) + " while " + text(threads[i]) + " is in " +
-                     threads[i].what + " at " + text(threads[i].site));
+                fail([&] { return whereabouts(me) + " while " + whereabouts(threads[i]); });
             break;
         }
     for (unsigned i = 0; g_options.strict_exit && done && i < count; ++i)
         if (threads[i].state == State::returned)
-            fail(text(me) + " is in " + name + " at " + text(site) + " but " + text(threads[i]) + " has returned");
+            fail([&] { return whereabouts(me) + " but " + thread_text(threads[i].idx) + " has returned"; });
     votes[kind] += predicate != 0;
     ++at_barrier;
     me.state = State::at_barrier;
@@ -415,7 +411,7 @@ unsigned long long collective(unsigned mask, unsigned long long value, int sourc
     Thread& me = *self;
     const unsigned warp = index_of(me) / 32;
     if (!(mask >> lane() & 1))
-        fail(text(me) + " calls " + name + " at " + text(site) + " with a mask that leaves itself out");
+        fail([&] { return call_text(me.idx, name, site) + " with a mask that leaves itself out"; });
     me.what = name;
     me.site = site;
     me.mask = mask;
