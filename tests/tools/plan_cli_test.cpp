@@ -145,8 +145,9 @@ TEST(PlanCommand, measures_every_step_and_all_of_them) {
         EXPECT_GT(plan["totals"]["measured_us"].get<double>(), 0.0);
         EXPECT_EQ(plan["totals"].contains("update_us"), train);
 
-        arguments.insert(arguments.begin(), "plan");
-        const Ran table = run_program(arguments);
+        std::vector<std::string> command{"plan"};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        const Ran table = run_program(command);
         EXPECT_EQ(table.code, 0) << table.err;
         for (const char* part : {"measured us", "measured: on oneDNN", " images/s.\n"}) {
             EXPECT_NE(table.out.find(part), std::string::npos) << table.out;
