@@ -184,10 +184,9 @@ void add_score(CLI::App& program, Work& work) {
         ->type_name("FILE")
         ->group("Models");
     command
-        ->add_flag(
-            "--mirror", options->mirror,
-            "Estimate each age from the radiograph and its mirror image, and give the mean: a little closer, for "
-            "twice the age network's work")
+        ->add_flag("--mirror", options->mirror,
+                   "Estimate each age from the radiograph and its mirror image, and give the mean: twice the age "
+                   "network's work")
         ->group("Models");
     add_device_option(*command, options->device);
     command
