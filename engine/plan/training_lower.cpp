@@ -50,7 +50,7 @@ public:
 private:
     // What an op's forward steps leave for its backward ones.
     struct Saved {
-        ValueId x = -1;    // as the op read it, in its type
+        ValueId x = -1;    // what a pool or a linear layer read
         ValueId raw = -1;  // a convolution's answer before its norm, or before depth to space
         BufferId buffer = -1;
         ConvShape conv;
@@ -64,11 +64,11 @@ private:
     }
 
     void forward(const net::ConvUnit& op, Saved& saved) {
-        saved.x = as_image(op.x);
+        const ValueId x = as_image(op.x);
         saved.conv = {op.conv.kernel, op.conv.stride, op.conv.padding, parameter(op.conv.name + ".weight")};
         const ValueId y = value(op.y);
         saved.raw = op.norm ? new_value(op.conv.name + "/conv", shape(op.y), image_type()) : y;
-        ConvForward conv{saved.x, saved.raw, saved.conv, {}, 1};
+        ConvForward conv{x, saved.raw, saved.conv, {}, 1};
         if (op.conv.bias) {
             conv.bias = parameter(op.conv.name + ".bias");
         }
@@ -112,12 +112,12 @@ private:
              2 * op.in * op.out * shape(op.x).n);
     }
     void forward(const net::TransposedConv& op, Saved& saved) {
-        saved.x = as_image(op.x);
+        const ValueId x = as_image(op.x);
         saved.conv = {1, 1, 0, parameter(op.name + ".weight")};
         Shape packed = shape(op.x);
         packed.c = 4 * op.out;
         saved.raw = new_value(op.name + "/packed", packed, image_type());
-        push(op.name, ConvForward{saved.x, saved.raw, saved.conv, parameter(op.name + ".bias"), 4},
+        push(op.name, ConvForward{x, saved.raw, saved.conv, parameter(op.name + ".bias"), 4},
              conv_flops(saved.conv, shape(op.x), packed));
         push(op.name + "/depth_to_space", DepthToSpace{saved.raw, value(op.y)});
     }
