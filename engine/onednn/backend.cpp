@@ -2,6 +2,7 @@
 
 #include "engine/onednn/conv.h"
 #include "engine/onednn/steps.h"
+#include "engine/onednn/winograd.h"
 #include "engine/plan/on_host.h"
 #include "kernels/base/error.h"
 
@@ -27,6 +28,9 @@ public:
 
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
+        if (winograd_fits(step, at)) {
+            return make_winograd_step(team_, step, at, weights);
+        }
         return make_conv(team_, traits_.block_of(at.x.type), step, at, weights);
     }
     std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {

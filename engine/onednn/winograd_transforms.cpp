@@ -5,11 +5,12 @@
 namespace boneage::onednn::winograd {
 namespace {
 
-// The points of the interpolation.
+// F(4x4, 3x3): the points of its interpolation.
 constexpr float kA = 0.625F;
 constexpr float kB = 1.25F;
 constexpr float kA2 = kA * kA;
 constexpr float kB2 = kB * kB;
+
 // The one-dimensional transforms. What they read lies `from_stride` lanes apart, what they write `to_stride`.
 
 // Six pixels for the products.
@@ -87,6 +88,36 @@ constexpr float kOverB = 1.0F / (2.0F * kB2 * (kB2 - kA2));
     to[5 * to_stride] = at(3);
 }
 
+// F(2x2, 3x3): the points 0, +-1 and infinity. Four pixels for the products.
+[[gnu::always_inline]] inline void short_pixels_along(const Lanes* from, int64_t from_stride, Lanes* to,
+                                                      int64_t to_stride) {
+    const auto at = [&](int64_t i) -> const Lanes& { return from[i * from_stride]; };
+    to[0] = at(0) - at(2);
+    to[to_stride] = at(1) + at(2);
+    to[2 * to_stride] = at(2) - at(1);
+    to[3 * to_stride] = at(1) - at(3);
+}
+
+// Three weights for the products.
+[[gnu::always_inline]] inline void short_weights_along(const Lanes* from, int64_t from_stride, Lanes* to,
+                                                       int64_t to_stride) {
+    const auto at = [&](int64_t i) -> const Lanes& { return from[i * from_stride]; };
+    const Lanes even = 0.5F * (at(0) + at(2));
+    const Lanes odd = 0.5F * at(1);
+    to[0] = at(0);
+    to[to_stride] = even + odd;
+    to[2 * to_stride] = even - odd;
+    to[3 * to_stride] = at(2);
+}
+
+// The products to two pixels.
+[[gnu::always_inline]] inline void short_products_along(const Lanes* from, int64_t from_stride, Lanes* to,
+                                                        int64_t to_stride) {
+    const auto at = [&](int64_t i) -> const Lanes& { return from[i * from_stride]; };
+    to[0] = at(0) + (at(1) + at(2));
+    to[to_stride] = (at(1) - at(2)) - at(3);
+}
+
 // Where channel `channel` of row `row` stands in panels of `rows` rows each.
 constexpr int64_t place_in_panels(int64_t channel, int64_t rows, int64_t row) {
     return (channel / kPanel * rows + row) * kPanel + channel % kPanel;
@@ -116,91 +147,97 @@ template <int64_t From, int64_t To, auto Along>
     }
 }
 
-// The 36 products of one place, `stride` floats apart.
-[[gnu::always_inline]] inline void load_products(const float* from, int64_t stride, Lanes (&products)[kSide][kSide]) {
-    for (int64_t i = 0; i < kProducts; ++i) {
-        products[i / kSide][i % kSide] = load(from + i * stride);
+// The products of one place, `stride` floats apart.
+template <int64_t Side>
+[[gnu::always_inline]] inline void load_products(const float* from, int64_t stride, Lanes (&products)[Side][Side]) {
+    for (int64_t i = 0; i < Side * Side; ++i) {
+        products[i / Side][i % Side] = load(from + i * stride);
     }
 }
 
-[[gnu::always_inline]] inline void store_products(const Lanes (&products)[kSide][kSide], float* to, int64_t stride) {
-    for (int64_t i = 0; i < kProducts; ++i) {
-        store(products[i / kSide][i % kSide], to + i * stride);
+template <int64_t Side>
+[[gnu::always_inline]] inline void store_products(const Lanes (&products)[Side][Side], float* to, int64_t stride) {
+    for (int64_t i = 0; i < Side * Side; ++i) {
+        store(products[i / Side][i % Side], to + i * stride);
     }
 }
 
-// Squares of Size pixels a side, zero outside the image, around tiles of `value`, to [36][channels / 16][block][16].
-template <int64_t Size, auto Along>
+// Squares of Size pixels a side, zero outside the image, around tiles of Tile pixels of `value`, to
+// [products][channels / 16][block][16].
+template <int64_t Tile, int64_t Size, auto Along>
 void transform_tiles(Workers& workers, const plan::Place& value, const Tiling& tiling, const TileRange& tiles,
                      float* to) {
-    constexpr int64_t border = (Size - kTile) / 2;
-    const int64_t panels = value.shape.c / kPanel;
+    constexpr int64_t border = (Size - Tile) / 2;
     const auto* data = reinterpret_cast<const float*>(value.data);
+    const Strides strides(value);
     workers.parallel_for(tiles.count, 1, [&](int64_t begin, int64_t end) {
         for (int64_t tile = begin; tile < end; ++tile) {
             const Tiling::Corner corner = tiling.corner(tiles.first + tile);
+            const float* image = data + corner.image * strides.image;
             int64_t offsets[Size][Size];
             for (int64_t i = 0; i < Size; ++i) {
                 for (int64_t j = 0; j < Size; ++j) {
                     const int64_t y = corner.y - border + i;
                     const int64_t x = corner.x - border + j;
                     const bool inside = y >= 0 && y < tiling.height && x >= 0 && x < tiling.width;
-                    offsets[i][j] = inside ? value.offset(corner.image, y, x, 0) : -1;
+                    offsets[i][j] = inside ? y * strides.row + x * strides.column : -1;
                 }
             }
             for (int64_t channel = 0; channel < value.shape.c; channel += kLanes) {
+                const float* from = image + channel / kLanes * strides.lanes;
                 Lanes pixels[Size][Size];
                 for (int64_t i = 0; i < Size; ++i) {
                     for (int64_t j = 0; j < Size; ++j) {
-                        pixels[i][j] = offsets[i][j] < 0 ? Lanes{} : load(data + offsets[i][j] + channel);
+                        pixels[i][j] = offsets[i][j] < 0 ? Lanes{} : load(from + offsets[i][j]);
                     }
                 }
-                Lanes products[kSide][kSide];
-                transform_square<Size, kSide, Along>(pixels, products);
+                Lanes products[Tile + 2][Tile + 2];
+                transform_square<Size, Tile + 2, Along>(pixels, products);
                 store_products(products, to + place_in_panels(channel, tiles.block, tile),
-                               panels * tiles.block * kPanel);
+                               tile_stride(value.shape.c, tiles.block));
             }
         }
     });
 }
 
-// Transforms one weight's square of lanes, and stores its products where they begin.
-[[gnu::always_inline]] inline void transform_weights(const Lanes (&weights)[3][3], float* to, int64_t stride) {
-    Lanes products[kSide][kSide];
-    transform_square<3, kSide, weights_along>(weights, products);
-    store_products(products, to, stride);
-}
-
-}  // namespace
-
-void pixels_to_products(Workers& workers, const plan::Place& pixels, const Tiling& tiling, const TileRange& tiles,
-                        float* products) {
-    transform_tiles<kSide, pixels_along>(workers, pixels, tiling, tiles, products);
-}
-
-void gradients_to_products(Workers& workers, const plan::Place& gradients, const Tiling& tiling, const TileRange& tiles,
-                           float* products) {
-    transform_tiles<kTile, gradients_along>(workers, gradients, tiling, tiles, products);
-}
-
-void products_to_pixels(Workers& workers, const float* products, const Tiling& tiling, const TileRange& tiles,
-                        const plan::Place& pixels) {
-    const int64_t panels = pixels.shape.c / kPanel;
+template <int64_t Tile, auto Along>
+void transform_to_pixels(Workers& workers, const float* products, const Tiling& tiling, const TileRange& tiles,
+                         const Finish& finish, const plan::Place& pixels) {
     auto* data = reinterpret_cast<float*>(pixels.data);
+    const plan::Place residual = finish.residual != nullptr ? *finish.residual : pixels;
+    const auto* added = reinterpret_cast<const float*>(residual.data);
+    const Strides to(pixels);
+    const Strides from(residual);
     workers.parallel_for(tiles.count, 1, [&](int64_t begin, int64_t end) {
         for (int64_t tile = begin; tile < end; ++tile) {
             const Tiling::Corner corner = tiling.corner(tiles.first + tile);
-            const int64_t height = std::min(kTile, tiling.height - corner.y);
-            const int64_t width = std::min(kTile, tiling.width - corner.x);
+            const int64_t height = std::min(Tile, tiling.height - corner.y);
+            const int64_t width = std::min(Tile, tiling.width - corner.x);
+            const auto first = [&](const Strides& strides) {
+                return corner.image * strides.image + corner.y * strides.row + corner.x * strides.column;
+            };
+            float* tile_data = data + first(to);
+            const float* tile_added = added + first(from);
             for (int64_t channel = 0; channel < pixels.shape.c; channel += kLanes) {
-                Lanes square[kSide][kSide];
-                load_products(products + place_in_panels(channel, tiles.block, tile), panels * tiles.block * kPanel,
-                              square);
-                Lanes given[kTile][kTile];
-                transform_back<kSide, kTile, products_along>(square, given);
+                Lanes square[Tile + 2][Tile + 2];
+                load_products(products + place_in_panels(channel, tiles.block, tile),
+                              tile_stride(pixels.shape.c, tiles.block), square);
+                Lanes given[Tile][Tile];
+                transform_back<Tile + 2, Tile, Along>(square, given);
+                const Lanes bias = finish.bias != nullptr ? load(finish.bias + channel) : Lanes{};
                 for (int64_t i = 0; i < height; ++i) {
                     for (int64_t j = 0; j < width; ++j) {
-                        store(given[i][j], data + pixels.offset(corner.image, corner.y + i, corner.x + j, channel));
+                        const auto at = [&](const Strides& strides) {
+                            return channel / kLanes * strides.lanes + i * strides.row + j * strides.column;
+                        };
+                        Lanes value = given[i][j] + bias;
+                        if (finish.residual != nullptr) {
+                            value += load(tile_added + at(from));
+                        }
+                        if (finish.relu) {
+                            value = value < 0.0F ? Lanes{} : value;
+                        }
+                        store(value, tile_data + at(to));
                     }
                 }
             }
@@ -208,7 +245,8 @@ void products_to_pixels(Workers& workers, const float* products, const Tiling& t
     });
 }
 
-void weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, float* products) {
+template <int64_t Tile, auto Along>
+void transform_weights(Workers& workers, const float* weights, int64_t in, int64_t out, float* products) {
     workers.parallel_for(out / kPanel, 1, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin * kPanel; k < end * kPanel; k += kPanel) {
             for (int64_t c = 0; c < in; ++c) {
@@ -220,11 +258,47 @@ void weights_to_products(Workers& workers, const float* weights, int64_t in, int
                             square[i / 3][i % 3][lane] = one[i * in];
                         }
                     }
-                    transform_weights(square, products + place_in_panels(k + part, in, c), weight_stride(in, out));
+                    Lanes transformed[Tile + 2][Tile + 2];
+                    transform_square<3, Tile + 2, Along>(square, transformed);
+                    store_products(transformed, products + place_in_panels(k + part, in, c), weight_stride(in, out));
                 }
             }
         }
     });
+}
+
+}  // namespace
+
+void pixels_to_products(Workers& workers, const plan::Place& pixels, const Tiling& tiling, const TileRange& tiles,
+                        float* products) {
+    if (tiling.tile == 4) {
+        transform_tiles<4, 6, pixels_along>(workers, pixels, tiling, tiles, products);
+    } else {
+        transform_tiles<2, 4, short_pixels_along>(workers, pixels, tiling, tiles, products);
+    }
+}
+
+void gradients_to_products(Workers& workers, const plan::Place& gradients, const Tiling& tiling, const TileRange& tiles,
+                           float* products) {
+    transform_tiles<4, 4, gradients_along>(workers, gradients, tiling, tiles, products);
+}
+
+void products_to_pixels(Workers& workers, const float* products, const Tiling& tiling, const TileRange& tiles,
+                        const Finish& finish, const plan::Place& pixels) {
+    if (tiling.tile == 4) {
+        transform_to_pixels<4, products_along>(workers, products, tiling, tiles, finish, pixels);
+    } else {
+        transform_to_pixels<2, short_products_along>(workers, products, tiling, tiles, finish, pixels);
+    }
+}
+
+void weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, int64_t tile,
+                         float* products) {
+    if (tile == 4) {
+        transform_weights<4, weights_along>(workers, weights, in, out, products);
+    } else {
+        transform_weights<2, short_weights_along>(workers, weights, in, out, products);
+    }
 }
 
 void turned_weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, float* products) {
@@ -235,7 +309,9 @@ void turned_weights_to_products(Workers& workers, const float* weights, int64_t 
                 for (int64_t i = 0; i < 9; ++i) {
                     square[i / 3][i % 3] = load(weights + (k * 9 + 8 - i) * in + c);
                 }
-                transform_weights(square, products + place_in_panels(c, out, k), weight_stride(in, out));
+                Lanes transformed[6][6];
+                transform_square<3, 6, weights_along>(square, transformed);
+                store_products(transformed, products + place_in_panels(c, out, k), weight_stride(in, out));
             }
         }
     });
@@ -245,10 +321,10 @@ void products_to_weight_gradient(Workers& workers, const float* products, int64_
     workers.parallel_for(out, 1, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin; k < end; ++k) {
             for (int64_t c = 0; c < in; c += kLanes) {
-                Lanes square[kSide][kSide];
+                Lanes square[6][6];
                 load_products(products + place_in_panels(c, out, k), weight_stride(in, out), square);
                 Lanes given[3][3];
-                transform_back<kSide, 3, weight_gradients_along>(square, given);
+                transform_back<6, 3, weight_gradients_along>(square, given);
                 for (int64_t i = 0; i < 9; ++i) {
                     store(given[i / 3][i % 3], gradient + (k * 9 + i) * in + c);
                 }

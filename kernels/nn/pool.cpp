@@ -6,33 +6,35 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 namespace boneage {
 namespace {
 
-// Channels are done in blocks whose running maxima stay in registers while the window's pixels pass by.
-constexpr int64_t kBlock = 32;
+// Channels are done in blocks whose running maxima, or sums, stay in registers while pixels pass by.
+constexpr int64_t kBlock = 16;
 
-// `lanes` is a constant for whole blocks, so that the inner loops unroll into vector code.
-template <class T, class Lanes>
+// As vectors, because g++ 12 compares lane by lane where it is to find them itself.
+using FloatBlock [[gnu::vector_size(kBlock * sizeof(float))]] = float;
+using HalfBlock [[gnu::vector_size(kBlock / 2 * sizeof(float))]] = float;
+
+// The maxima of `count` channels, the lanes of Floats or some of them: then the others stand idle.
+template <class Floats, class T, class Count>
 void max_of_window(const T* corner, int64_t rows, int64_t columns, int64_t row_stride, int64_t pixel_stride,
-                   Lanes lanes, T* out) {
-    float best[kBlock];
-    for (int64_t k = 0; k < lanes; ++k) {
-        best[k] = -std::numeric_limits<float>::infinity();
-    }
+                   Count count, T* out) {
+    Floats best = Floats{} - std::numeric_limits<float>::infinity();
     for (int64_t i = 0; i < rows; ++i) {
         for (int64_t j = 0; j < columns; ++j) {
             const T* pixel = corner + i * row_stride + j * pixel_stride;
-            for (int64_t k = 0; k < lanes; ++k) {
-                const float value = to_float(pixel[k]);
-                // One comparison, false for a NaN in `value`, and no short-circuit: a select that vectorises.
-                const bool keep = static_cast<int>(best[k] >= value) | static_cast<int>(best[k] != best[k]);
-                best[k] = keep ? best[k] : value;
+            Floats value{};
+            for (int64_t k = 0; k < count; ++k) {
+                value[k] = to_float(pixel[k]);
             }
+            // The comparison is false for a NaN in `value`, which is taken then, and kept.
+            best = ((best >= value) | (best != best)) ? best : value;
         }
     }
-    for (int64_t k = 0; k < lanes; ++k) {
+    for (int64_t k = 0; k < count; ++k) {
         out[k] = from_float<T>(best[k]);
     }
 }
@@ -51,15 +53,20 @@ void max_pool_row(const Activations<const T, Host>& src, const Activations<T, Ho
         const T* corner = src.pixel(image, y0, x0);
         T* out = dst.pixel(image, y, x);
         int64_t c = 0;
-        for (; c + kBlock <= src.c; c += kBlock) {
-            max_of_window(corner + c, rows, columns, src.w * step, step, std::integral_constant<int64_t, kBlock>{},
-                          out + c);
+        const auto take = [&]<class Floats>(std::type_identity<Floats>, auto count) {
+            max_of_window<Floats>(corner + c, rows, columns, src.w * step, step, count, out + c);
+            c += count;
+        };
+        constexpr std::integral_constant<int64_t, kBlock> block;
+        constexpr std::integral_constant<int64_t, kBlock / 2> half;
+        while (c + block <= src.c) {
+            take(std::type_identity<FloatBlock>{}, block);
         }
-        for (; c + 8 <= src.c; c += 8) {
-            max_of_window(corner + c, rows, columns, src.w * step, step, std::integral_constant<int64_t, 8>{}, out + c);
+        while (c + half <= src.c) {
+            take(std::type_identity<HalfBlock>{}, half);
         }
         if (c < src.c) {
-            max_of_window(corner + c, rows, columns, src.w * step, step, src.c - c, out + c);
+            take(std::type_identity<HalfBlock>{}, src.c - c);
         }
     }
 }
