@@ -83,11 +83,11 @@ namespace {
 // What one thread scores with, from file to row.
 class Worker {
 public:
-    Worker(const pipeline::Models& models, const Options& options, int threads)
-        : backend_(onednn::make_backend({.threads = threads, .channel_block = std::nullopt})),
+    Worker(const pipeline::Models& models, const Options& options, const onednn::BackendOptions& processors)
+        : backend_(onednn::make_backend(processors)),
           pipeline_(models, *backend_,
                     {.batch = options.batch.value_or(1),
-                     .threads = threads,
+                     .threads = processors.threads,
                      .precision = options.precision,
                      .mirror = options.mirror}) {}
 
@@ -120,10 +120,10 @@ private:
     std::vector<pipeline::Sex> sexes_;
 };
 
-void work(const pipeline::Models& models, const Options& options, int threads, std::span<const Input> inputs,
-          std::span<const std::string> folders, RowOrder& order) {
+void work(const pipeline::Models& models, const Options& options, const onednn::BackendOptions& processors,
+          std::span<const Input> inputs, std::span<const std::string> folders, RowOrder& order) {
     try {
-        Worker worker(models, options, threads);
+        Worker worker(models, options, processors);
         std::vector<Result> results;
         for (auto range = order.take(); !range.empty(); range = order.take()) {
             const size_t count = range.end - range.begin;
@@ -185,12 +185,13 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
     // Single-threaded workers do the most; processors that would have no image help with the others'.
     const int workers = static_cast<int>(std::min<int64_t>(wanted, ranges));
     const int threads = options.workers > 0 || workers == 0 ? 1 : std::max(1, processors / workers);
+    const onednn::BackendOptions for_worker{.threads = threads, .weights = std::make_shared<onednn::WeightStore>()};
     RowOrder order(inputs.size(), batch, batch * static_cast<size_t>(workers) * 8, sink, stop);
     {
         std::vector<std::jthread> threads_of_workers;
         threads_of_workers.reserve(static_cast<size_t>(workers));
         for (int i = 0; i < workers; ++i) {
-            threads_of_workers.emplace_back([&] { work(state_->models, options, threads, inputs, folders, order); });
+            threads_of_workers.emplace_back([&] { work(state_->models, options, for_worker, inputs, folders, order); });
         }
     }
     return order.finish();

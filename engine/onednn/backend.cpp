@@ -13,6 +13,7 @@ class CpuBackend final : public plan::OnHost<plan::Backend> {
 public:
     explicit CpuBackend(const BackendOptions& options)
         : team_(options.threads),
+          weights_(options.weights ? options.weights : std::make_shared<WeightStore>()),
           traits_{.conv_reads_slices = true,
                   .conv_writes_slices = true,
                   .residual_in_place = true,
@@ -29,7 +30,7 @@ public:
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
         if (winograd_fits(step, at)) {
-            return make_winograd_step(team_, step, at, weights);
+            return make_winograd_step(team_, *weights_, step, at, weights);
         }
         return make_conv(team_, traits_.block_of(at.x.type), step, at, weights);
     }
@@ -56,6 +57,7 @@ public:
 
 private:
     Team team_;
+    std::shared_ptr<WeightStore> weights_;
     plan::Traits traits_;
 };
 

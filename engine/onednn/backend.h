@@ -1,6 +1,7 @@
 // Runs plans on the CPU: convolutions by oneDNN, everything else by this project's kernels.
 #pragma once
 
+#include "engine/onednn/weight_store.h"
 #include "engine/plan/backend.h"
 
 #include <memory>
@@ -16,6 +17,9 @@ struct BackendOptions {
     // Channels stored together (plan::Traits::channel_block): 1, 8 or 16. By default what oneDNN's kernels for this
     // processor and type want; any other choice is right too, but slow.
     std::optional<int64_t> channel_block = std::nullopt;
+    // Where transformed weights are held; back ends that run the same networks should share one. By default one of its
+    // own.
+    std::shared_ptr<WeightStore> weights = nullptr;
 };
 
 // A step works image by image: each thread on images of its own while there are enough of them, then all threads on

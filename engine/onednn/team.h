@@ -27,7 +27,8 @@ public:
     // Of a batch of n, the images that single threads take: the largest multiple of the thread count, if there are two.
     [[nodiscard]] int64_t images_alone(int64_t n) const { return threads_ == 1 ? 0 : n / threads_ * threads_; }
 
-    // Calls body(image, crew) for every image of a batch; the first exception is rethrown when all threads are done.
+    // Calls body(image, crew) for every image of a batch, or other part of the work; the first exception is rethrown
+    // when all threads are done.
     void for_images(int64_t n, const std::function<void(int64_t, const Crew&)>& body);
 
     [[nodiscard]] Workers& workers() { return *whole_; }

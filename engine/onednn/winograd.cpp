@@ -3,11 +3,11 @@
 #include "engine/onednn/winograd_transforms.h"
 #include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
-#include "kernels/base/numeric.h"
+#include "kernels/base/view.h"
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <unistd.h>
 #include <vector>
 
@@ -19,9 +19,10 @@ using namespace winograd;
 
 // Rows of a product of matrices that registers hold: enough to hide what a multiply-add takes.
 constexpr int kRows = kLanes == 16 ? 12 : kLanes == 8 ? 6 : 3;
+constexpr int kFewestRows = kRows / 3;  // where no more are left
 // Panels of the result that are made at a time, where registers suffice: what is read of the left side serves them all.
 constexpr int kColumns = kLanes == 16 ? 2 : 1;
-// Rows where a panel is to be shared out evenly.
+// Rows of the product that is a weight's gradient; they divide a panel.
 constexpr int kGradientRows = kLanes == 16 ? 8 : kLanes == 8 ? 4 : 2;
 
 constexpr int64_t kAhead = 8;  // lines of a panel that are fetched before they are needed
@@ -40,7 +41,9 @@ template <int Rows, int Columns>
         for (int64_t part = 0; part < Columns * kParts; ++part) {
             const float* from = b + part / kParts * b_panel + k * kPanel + part % kParts * kLanes;
             row[part] = load(from);
-            __builtin_prefetch(from + kAhead * kPanel);
+            if (part % kParts == 0) {
+                __builtin_prefetch(from + kAhead * kPanel);
+            }
         }
 #pragma GCC unroll 12
         for (int i = 0; i < Rows; ++i) {
@@ -53,52 +56,55 @@ template <int Rows, int Columns>
     }
 }
 
-// Bytes of the cache that every core has of its own.
+// Bytes of the cache that every core has of its own. Machines that do not say have a common one.
 int64_t second_cache() {
-    const int64_t bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-    return bytes > 0 ? bytes : 1 << 20;
+    int64_t bytes = 0;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return bytes > 0 ? std::min<int64_t>(bytes, 4 << 20) : 1 << 20;
 }
 
-// Tiles whose products are held at a time: as many as stay beside the weights in the cache that every core has of its
-// own, or some more where the weights do not, which are read again for every block.
+// Tiles whose products a thread holds at a time: as many as stay in its cache beside the weights. Where the weights
+// alone do not, they are read again for every block, and its size weighs less: some groups of rows, as many floats as
+// 36 products would have.
 int64_t tiles_beside_weights(int64_t in, int64_t out, int64_t products) {
     const int64_t floats = second_cache() / 8 * 7 / static_cast<int64_t>(sizeof(float)) / products;
-    const int64_t fitting = (floats - weight_stride(in, out)) / (in + out) / kRows * kRows;
-    return fitting > 0 ? fitting : 3 * kRows * products_of(4) / products;
+    const int64_t fitting = (floats - weight_stride(in, out)) / (in + out);
+    return fitting >= kRows ? fitting : 3 * kRows * products_of(4) / products;
 }
 
 // What the steps share: the tiles that join x and y, and scratch for the products of a block of them.
 class Tiled : public plan::Runnable {
-public:
-    [[nodiscard]] int64_t scratch_bytes() const override {
-        return scratch_part<float>(block_floats(x_)) + scratch_part<float>(block_floats(y_));
-    }
-
 protected:
     struct Products {
         float* x;
         float* y;
     };
 
-    // `tile` pixels a side, blocks of `block` tiles; whole groups of rows that the product takes.
+    // Tiles of `tile` pixels a side, blocks of about `block` tiles.
     Tiled(Team& team, const Place& x, const Place& y, int64_t tile, int64_t block)
         : team_(team),
           x_(x),
           y_(y),
           tiling_(y.shape, tile),
           products_(products_of(tile)),
-          block_(round_up(std::min(tiling_.count, block), kRows)) {}
+          blocks_(ceil_div(tiling_.count, block)),
+          block_(round_up(ceil_div(tiling_.count, blocks_), kFewestRows)) {}
 
     [[nodiscard]] Products take_products(ScratchCursor<Host>& cursor) const {
         auto* x = cursor.take<float>(block_floats(x_));
         return {x, cursor.take<float>(block_floats(y_))};
     }
+    [[nodiscard]] int64_t products_bytes() const {
+        return scratch_part<float>(block_floats(x_)) + scratch_part<float>(block_floats(y_));
+    }
     [[nodiscard]] int64_t weight_floats() const { return products_ * weight_stride(x_.shape.c, y_.shape.c); }
-    // Calls body(tiles) for block after block.
-    void for_blocks(const auto& body) const {
-        for (int64_t first = 0; first < tiling_.count; first += block_) {
-            body(TileRange{first, std::min(block_, tiling_.count - first), block_});
-        }
+    [[nodiscard]] int64_t weight_bytes() const { return scratch_part<float>(weight_floats()); }
+    // The last may be empty, because blocks are whole groups of rows.
+    [[nodiscard]] TileRange tiles_of_block(int64_t i) const {
+        const int64_t first = std::min(i * block_, tiling_.count);
+        return {first, std::min(block_, tiling_.count - first), block_};
     }
 
     Team& team_;
@@ -106,7 +112,8 @@ protected:
     Place y_;
     Tiling tiling_;
     int64_t products_;  // of a tile
-    int64_t block_;
+    int64_t blocks_;
+    int64_t block_;  // tiles
 
 private:
     [[nodiscard]] int64_t block_floats(const Place& value) const {
@@ -114,27 +121,35 @@ private:
     }
 };
 
-// y = conv(x), by weights that are transformed already.
+// y = conv(x), by weights that are transformed already. Every thread does blocks of its own, while there are enough.
 class Convolution : public Tiled {
+public:
+    [[nodiscard]] int64_t scratch_bytes() const override { return team_.threads() * products_bytes(); }
+
 protected:
     Convolution(Team& team, const Place& x, const Place& y, int64_t tile)
-        : Tiled(team, x, y, tile, tiles_beside_weights(x.shape.c, y.shape.c, products_of(tile)) * team.threads()) {}
+        : Tiled(team, x, y, tile, tiles_beside_weights(x.shape.c, y.shape.c, products_of(tile))) {}
 
-    void convolve(const float* weights, const Products& products, const Finish& finish) {
-        for_blocks([&](const TileRange& tiles) {
-            pixels_to_products(team_.workers(), x_, tiling_, tiles, products.x);
-            multiply_all(products.x, weights, tiles.count, products.y);
-            products_to_pixels(team_.workers(), products.y, tiling_, tiles, finish, y_);
+    // `scratch` has room for every thread's products.
+    void convolve(const float* weights, std::byte* scratch, const Finish& finish) {
+        team_.for_images(blocks_, [&](int64_t block, const Crew& crew) {
+            const TileRange tiles = tiles_of_block(block);
+            ScratchCursor<Host> cursor({scratch + crew.slot * products_bytes(), products_bytes()});
+            const Products products = take_products(cursor);
+            pixels_to_products(crew.workers, x_, tiling_, tiles, products.x);
+            multiply_all(crew.workers, products.x, weights, tiles.count, products.y);
+            products_to_pixels(crew.workers, products.y, tiling_, tiles, finish, y_);
         });
     }
 
 private:
-    void multiply_all(const float* pixels, const float* weights, int64_t count, float* products) {
+    void multiply_all(Workers& workers, const float* pixels, const float* weights, int64_t count,
+                      float* products) const {
         const int64_t in = x_.shape.c;
         const int64_t out = y_.shape.c;
         const int64_t panels = out / kPanel;
         const int64_t tasks = (panels + kColumns - 1) / kColumns;  // of one product
-        team_.workers().parallel_for(products_ * tasks, 1, [&](int64_t begin, int64_t end) {
+        workers.parallel_for(products_ * tasks, 1, [&](int64_t begin, int64_t end) {
             for (int64_t task = begin; task < end; ++task) {
                 const int64_t product = task / tasks;
                 const int64_t panel = task % tasks * kColumns;
@@ -154,13 +169,18 @@ private:
     template <int Columns>
     void multiply_panels(const float* a, const float* b, int64_t count, float* c) const {
         int64_t tile = 0;
-        for (; count - tile > kRows / 3 * 2; tile += kRows) {
-            multiply_rows<kRows, Columns>(a + tile * kPanel, b, c + tile * kPanel);
+        const auto take = [&]<int Rows>(std::integral_constant<int, Rows>) {
+            multiply_rows<Rows, Columns>(a + tile * kPanel, b, c + tile * kPanel);
+            tile += Rows;
+        };
+        while (count - tile > 2 * kFewestRows) {
+            take(std::integral_constant<int, kRows>{});
         }
-        if (count - tile > kRows / 3) {
-            multiply_rows<kRows / 3 * 2, Columns>(a + tile * kPanel, b, c + tile * kPanel);
-        } else if (count > tile) {
-            multiply_rows<kRows / 3, Columns>(a + tile * kPanel, b, c + tile * kPanel);
+        if (count - tile > kFewestRows) {
+            take(std::integral_constant<int, 2 * kFewestRows>{});
+        }
+        if (count > tile) {
+            take(std::integral_constant<int, kFewestRows>{});
         }
     }
 
@@ -191,15 +211,12 @@ public:
                      int64_t out)
         : Convolution(team, x, y, 4), layer_weights_(weights), transform_(transform), in_(in), out_(out) {}
 
-    [[nodiscard]] int64_t scratch_bytes() const override {
-        return scratch_part<float>(weight_floats()) + Convolution::scratch_bytes();
-    }
+    [[nodiscard]] int64_t scratch_bytes() const override { return weight_bytes() + Convolution::scratch_bytes(); }
 
     void run(std::byte* scratch) override {
-        ScratchCursor<Host> cursor({scratch, scratch_bytes()});
-        auto* weights = cursor.take<float>(weight_floats());
+        auto* weights = reinterpret_cast<float*>(scratch);
         transform_(team_.workers(), layer_weights_, in_, out_, weights);
-        convolve(weights, take_products(cursor), {});
+        convolve(weights, scratch + weight_bytes(), {});
     }
 
 private:
@@ -209,47 +226,8 @@ private:
     int64_t out_;
 };
 
-// Transformed weights.
-using SharedWeights = std::shared_ptr<const Buffer<float, Host>>;
-
-// What a process holds, each once, however many networks have the same: every worker has one of its own.
-class HeldWeights {
-public:
-    SharedWeights share(Buffer<float, Host> weights) {
-        const std::lock_guard lock(mutex_);
-        std::erase_if(held_, [](const auto& one) { return one.expired(); });
-        for (const auto& one : held_) {
-            SharedWeights same = one.lock();
-            if (same && std::ranges::equal(*same, weights)) {
-                return same;
-            }
-        }
-        auto kept = std::make_shared<const Buffer<float, Host>>(std::move(weights));
-        held_.push_back(kept);
-        return kept;
-    }
-
-    [[nodiscard]] int64_t bytes() {
-        const std::lock_guard lock(mutex_);
-        int64_t floats = 0;
-        for (const auto& one : held_) {
-            const SharedWeights weights = one.lock();
-            floats += weights ? weights->size() : 0;
-        }
-        return floats * static_cast<int64_t>(sizeof(float));
-    }
-
-private:
-    std::mutex mutex_;
-    std::vector<std::weak_ptr<const Buffer<float, Host>>> held_;
-};
-
-HeldWeights& held_weights() {
-    static HeldWeights weights;
-    return weights;
-}
-
 // F(4x4) takes fewer products for a pixel, F(2x2) fewer weights, 16 of 36: of an image of few tiles they outweigh.
+// Whatever the batch, so that an image's bits are the same in all.
 int64_t tile_for(const plan::Shape& y) {
     return ceil_div(y.h, 4) * ceil_div(y.w, 4) > 4 ? 4 : 2;
 }
@@ -257,7 +235,8 @@ int64_t tile_for(const plan::Shape& y) {
 // Of a network that is done: what follows is part of it.
 class FusedConvolution final : public Convolution {
 public:
-    FusedConvolution(Team& team, const plan::FusedConv& step, const plan::Operands& at, const plan::Weights& weights)
+    FusedConvolution(Team& team, WeightStore& store, const plan::FusedConv& step, const plan::Operands& at,
+                     const plan::Weights& weights)
         : Convolution(team, at.x, at.y, tile_for(at.y.shape)),
           residual_(at.residual),
           relu_(step.relu),
@@ -274,21 +253,20 @@ public:
             }
         }
         Buffer<float, Host> transformed(weight_floats());
-        std::fill_n(transformed.data(), transformed.size(), 0.0F);
+        std::ranges::fill(transformed, 0.0F);  // what lies between the products is compared, too
         weights_to_products(team.workers(), ordered.data(), in, out, tiling_.tile, transformed.data());
-        weights_ = held_weights().share(std::move(transformed));
+        weights_ = store.hold(std::move(transformed));
     }
 
     void run(std::byte* scratch) override {
-        ScratchCursor<Host> cursor({scratch, scratch_bytes()});
-        convolve(weights_->data(), take_products(cursor), {bias_.data(), residual_ ? &*residual_ : nullptr, relu_});
+        convolve(weights_->data(), scratch, {bias_.data(), residual_ ? &*residual_ : nullptr, relu_});
     }
 
 private:
     std::optional<Place> residual_;
     bool relu_;
     std::vector<float> bias_;
-    SharedWeights weights_;
+    WeightStore::Held weights_;
 };
 
 // Tiles of both sides, transformed, that a weight's gradient sums at a time: enough to be worth reading and writing it.
@@ -304,19 +282,18 @@ public:
     GradWeight(Team& team, const Place& x, const Place& d_y, float* gradient)
         : Tiled(team, x, d_y, 4, tiles_of_gradient(x.shape.c + d_y.shape.c)), gradient_(gradient) {}
 
-    [[nodiscard]] int64_t scratch_bytes() const override {
-        return scratch_part<float>(weight_floats()) + Tiled::scratch_bytes();
-    }
+    [[nodiscard]] int64_t scratch_bytes() const override { return weight_bytes() + products_bytes(); }
 
     void run(std::byte* scratch) override {
         ScratchCursor<Host> cursor({scratch, scratch_bytes()});
         auto* weights = cursor.take<float>(weight_floats());
         const Products products = take_products(cursor);
-        for_blocks([&](const TileRange& tiles) {
+        for (int64_t block = 0; block < blocks_; ++block) {
+            const TileRange tiles = tiles_of_block(block);
             pixels_to_products(team_.workers(), x_, tiling_, tiles, products.x);
             gradients_to_products(team_.workers(), y_, tiling_, tiles, products.y);
             multiply_all(products.x, products.y, tiles.count, tiles.first > 0, weights);
-        });
+        }
         products_to_weight_gradient(team_.workers(), weights, x_.shape.c, y_.shape.c, gradient_);
     }
 
@@ -350,44 +327,40 @@ private:
     float* gradient_;
 };
 
-bool fits(const plan::ConvShape& conv, const Place& x, const Place& y) {
-    const auto panels = [](const Place& place) {
-        return place.type == plan::DataType::f32 && place.channel_block == 1 && place.shape.c % kPanel == 0;
-    };
-    return conv.kernel == 3 && conv.stride == 1 && conv.padding == 1 && panels(x) && panels(y);
+// `step` is a plan::ConvShape or FusedConv.
+bool fits(const auto& step, std::initializer_list<Place> places) {
+    return step.kernel == 3 && step.stride == 1 && step.padding == 1 &&
+           std::ranges::all_of(places, [](const Place& place) {
+               return place.type == plan::DataType::f32 && has_lanes(place) && place.shape.c % kPanel == 0;
+           });
 }
 
 }  // namespace
 
 bool winograd_fits(const plan::FusedConv& step, const plan::Operands& at) {
-    const auto takes = [](const Place& place) {
-        return place.type == plan::DataType::f32 && has_lanes(place) && place.shape.c % kPanel == 0;
-    };
-    return step.kernel == 3 && step.stride == 1 && step.padding == 1 && takes(at.x) && takes(at.y) &&
-           (!at.residual || takes(*at.residual));
+    return fits(step, {at.x, at.y, at.residual.value_or(at.y)});
 }
 
 bool winograd_fits(const plan::ConvForward& step, const plan::TrainingMemory& memory) {
-    return !step.bias && fits(step.conv, memory.place(step.x), memory.place(step.y));
+    return !step.bias && fits(step.conv, {memory.place(step.x), memory.place(step.y)});
 }
 
 bool winograd_fits(const plan::ConvGradInput& step, const plan::TrainingMemory& memory) {
-    return step.write == Write::assign && fits(step.conv, memory.place(step.d_x), memory.place(step.d_y));
+    return step.write == Write::assign && fits(step.conv, {memory.place(step.d_x), memory.place(step.d_y)});
 }
 
 bool winograd_fits(const plan::ConvGradWeight& step, const plan::TrainingMemory& memory) {
-    return fits(step.conv, memory.place(step.x), memory.place(step.d_y));
+    return fits(step.conv, {memory.place(step.x), memory.place(step.d_y)});
 }
 
-std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::FusedConv& step, const plan::Operands& at,
-                                                   const plan::Weights& weights) {
+std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, WeightStore& store, const plan::FusedConv& step,
+                                                   const plan::Operands& at, const plan::Weights& weights) {
     expects(winograd_fits(step, at), "this convolution is none for Winograd's");
+    expects(static_cast<int64_t>(weights.weight.size()) == 9 * at.x.shape.c * at.y.shape.c &&
+                static_cast<int64_t>(weights.bias.size()) == at.y.shape.c,
+            "weights are [out][in][3][3], biases [out]");
     plan::expect_finite(weights, step.weights.weight);
-    return std::make_unique<FusedConvolution>(team, step, at, weights);
-}
-
-int64_t winograd_weight_bytes() {
-    return held_weights().bytes();
+    return std::make_unique<FusedConvolution>(team, store, step, at, weights);
 }
 
 std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::ConvForward& step,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/onednn/team.h"
+#include "engine/onednn/weight_store.h"
 #include "engine/plan/backend.h"
 #include "engine/plan/training_backend.h"
 
@@ -24,13 +25,10 @@ std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::ConvG
                                                    const plan::TrainingMemory& memory);
 std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::ConvGradWeight& step,
                                                    const plan::TrainingMemory& memory);
-// The same for a network that is done, with bias, residual and ReLU; images of up to four tiles by F(2x2, 3x3) with the
-// points 0, +-1 and infinity (there, section 4.1). Weights are [out][in][3][3]. Throws UsageError where they are not
-// finite. NaN comes through ReLU.
-std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::FusedConv& step, const plan::Operands& at,
-                                                   const plan::Weights& weights);
-
-// Transformed weights that this process holds, bytes: those of such networks, each once for however many steps.
-int64_t winograd_weight_bytes();
+// The same for a network that is done, with bias, residual and ReLU; images of up to four such tiles by F(2x2, 3x3),
+// with the points 0, +-1 and infinity (there, section 4.1). Weights are [out][in][3][3]. Throws UsageError where they
+// are not finite. NaN comes through ReLU.
+std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, WeightStore& store, const plan::FusedConv& step,
+                                                   const plan::Operands& at, const plan::Weights& weights);
 
 }  // namespace boneage::onednn

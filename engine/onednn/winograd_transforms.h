@@ -3,22 +3,13 @@
 #pragma once
 
 #include "engine/plan/backend.h"
+#include "kernels/base/lanes.h"
 #include "kernels/base/view.h"
 #include "kernels/base/workers.h"
 
 #include <cstring>
 
 namespace boneage::onednn::winograd {
-
-// As many as this build's instructions hold.
-#if defined(__AVX512F__)
-constexpr int64_t kLanes = 16;
-#elif defined(__AVX__)
-constexpr int64_t kLanes = 8;
-#else
-constexpr int64_t kLanes = 4;
-#endif
-using Lanes [[gnu::vector_size(kLanes * sizeof(float))]] = float;
 
 constexpr int64_t kPanel = 16;  // channels that lie together
 constexpr int64_t kParts = kPanel / kLanes;

@@ -1,6 +1,7 @@
 #include "kernels/nn/pool.h"
 
 #include "kernels/base/error.h"
+#include "kernels/base/lanes.h"
 #include "kernels/base/numeric.h"
 #include "kernels/nn/convert_math.h"
 
@@ -11,14 +12,10 @@
 namespace boneage {
 namespace {
 
-// Channels are done in blocks whose running maxima, or sums, stay in registers while pixels pass by.
-constexpr int64_t kBlock = 16;
+constexpr int64_t kBlock = 32;  // channels that are averaged together
 
-// As vectors, because g++ 12 compares lane by lane where it is to find them itself.
-using FloatBlock [[gnu::vector_size(kBlock * sizeof(float))]] = float;
-using HalfBlock [[gnu::vector_size(kBlock / 2 * sizeof(float))]] = float;
-
-// The maxima of `count` channels, the lanes of Floats or some of them: then the others stand idle.
+// The maxima of `count` channels, the lanes of Floats or some of them: then the others stand idle. As vectors, because
+// g++ 12 compares lane by lane where it is to find them itself.
 template <class Floats, class T, class Count>
 void max_of_window(const T* corner, int64_t rows, int64_t columns, int64_t row_stride, int64_t pixel_stride,
                    Count count, T* out) {
@@ -57,16 +54,16 @@ void max_pool_row(const Activations<const T, Host>& src, const Activations<T, Ho
             max_of_window<Floats>(corner + c, rows, columns, src.w * step, step, count, out + c);
             c += count;
         };
-        constexpr std::integral_constant<int64_t, kBlock> block;
-        constexpr std::integral_constant<int64_t, kBlock / 2> half;
-        while (c + block <= src.c) {
-            take(std::type_identity<FloatBlock>{}, block);
+        constexpr std::integral_constant<int64_t, kLanes> all;
+        constexpr std::integral_constant<int64_t, kLanes / 2> half;
+        while (c + all <= src.c) {
+            take(std::type_identity<Lanes>{}, all);
         }
-        while (c + half <= src.c) {
-            take(std::type_identity<HalfBlock>{}, half);
+        if (c + half <= src.c) {
+            take(std::type_identity<HalfLanes>{}, half);
         }
         if (c < src.c) {
-            take(std::type_identity<HalfBlock>{}, src.c - c);
+            take(std::type_identity<HalfLanes>{}, src.c - c);
         }
     }
 }

@@ -6,7 +6,7 @@
 
 #include <cmath>
 #include <limits>
-#include <tuple>
+#include <thread>
 
 namespace boneage::onednn {
 namespace {
@@ -33,7 +33,8 @@ struct Value {
 struct Case {
     Shape y;
     int64_t in;
-    int64_t block = 1;
+    int64_t x_block = 1;
+    int64_t block = 1;  // y's and the residual's
     bool residual = false;
     bool in_place = false;  // the residual is what y overwrites
     bool relu = false;
@@ -42,8 +43,9 @@ struct Case {
 
 std::string describe(const Case& c) {
     return std::to_string(c.y.n) + "x" + std::to_string(c.y.h) + "x" + std::to_string(c.y.w) + ", " +
-           std::to_string(c.in) + " to " + std::to_string(c.y.c) + " channels in blocks of " + std::to_string(c.block) +
-           ", " + std::to_string(c.threads) + " threads" + (c.residual ? c.in_place ? ", in place" : ", residual" : "");
+           std::to_string(c.in) + " to " + std::to_string(c.y.c) + " channels in blocks of " +
+           std::to_string(c.x_block) + " and " + std::to_string(c.block) + ", " + std::to_string(c.threads) +
+           " threads" + (c.residual ? c.in_place ? ", in place" : ", residual" : "");
 }
 
 plan::Weights random_weights(int64_t in, int64_t out, uint64_t seed) {
@@ -89,7 +91,7 @@ void run(plan::Runnable& step) {
 }
 
 void expect_plain_loops(const Case& c) {
-    const Value x({c.y.n, c.y.h, c.y.w, c.in}, c.block, 3, 16, 32);
+    const Value x({c.y.n, c.y.h, c.y.w, c.in}, c.x_block, 3, 16, 32);
     const Value apart(c.y, c.block, 5);
     Value y(c.y, c.block, 7, 32, 16);
     const plan::Weights weights = random_weights(c.in, c.y.c, 11);
@@ -98,11 +100,12 @@ void expect_plain_loops(const Case& c) {
     const std::vector<float> before = y.memory;
 
     Team team(c.threads);
+    WeightStore store;
     plan::Operands at{x.place, std::nullopt, y.place};
     if (c.residual) {
         at.residual = residual.place;
     }
-    run(*make_winograd_step(team, fused_conv(c.relu), at, weights));
+    run(*make_winograd_step(team, store, fused_conv(c.relu), at, weights));
 
     std::vector<float> got;
     for (int64_t i = 0; i < static_cast<int64_t>(want.size()); ++i) {
@@ -132,9 +135,18 @@ TEST(Winograd, gives_what_plain_loops_give_at_awkward_sizes) {
     for (const auto& [h, w] : {std::pair{1, 1}, {1, 40}, {40, 1}, {2, 3}, {7, 7}, {8, 8}, {8, 9}, {13, 14}, {31, 18}}) {
         for (const auto& [in, out] : {std::pair{16, 16}, {32, 48}, {80, 32}}) {
             for (const int64_t block : blocks()) {
-                expect_plain_loops({.y = {2, h, w, out}, .in = in, .block = block, .threads = 1 + h % 3});
+                expect_plain_loops(
+                    {.y = {2, h, w, out}, .in = in, .x_block = block, .block = block, .threads = 1 + h % 3});
             }
         }
+    }
+}
+
+// More tiles than a thread holds at a time, and a last block that is not full.
+TEST(Winograd, gives_what_plain_loops_give_in_many_blocks) {
+    for (const int threads : {1, 2, 3}) {
+        expect_plain_loops({.y = {1, 165, 166, 16}, .in = 96, .threads = threads});
+        expect_plain_loops({.y = {70, 5, 5, 16}, .in = 96, .threads = threads});
     }
 }
 
@@ -145,6 +157,7 @@ TEST(Winograd, adds_what_there_is_to_add_and_cuts_below_zero) {
                 for (const int64_t block : blocks()) {
                     expect_plain_loops({.y = {3, side, side + 1, 32},
                                         .in = 16,
+                                        .x_block = blocks().back(),
                                         .block = block,
                                         .residual = true,
                                         .in_place = in_place,
@@ -163,7 +176,8 @@ TEST(Winograd, keeps_what_is_no_number) {
         x.at(0, 2, 2, 4) = std::numeric_limits<float>::quiet_NaN();
         const Value y(c.y, 1, 7);
         Team team(1);
-        run(*make_winograd_step(team, fused_conv(c.relu), {x.place, std::nullopt, y.place},
+        WeightStore store;
+        run(*make_winograd_step(team, store, fused_conv(c.relu), {x.place, std::nullopt, y.place},
                                 random_weights(16, 16, 11)));
         for (int64_t k = 0; k < 16; ++k) {
             EXPECT_TRUE(std::isnan(y.at(0, 2, 2, k))) << side << ", channel " << k;
@@ -178,18 +192,40 @@ TEST(Winograd, networks_with_the_same_weights_hold_them_once) {
     const Value y(c.y, 1, 7);
     const plan::Operands at{x.place, std::nullopt, y.place};
     Team team(1);
-    ASSERT_EQ(winograd_weight_bytes(), 0);
-    const auto first = make_winograd_step(team, fused_conv(c.relu), at, random_weights(16, 32, 11));
-    const int64_t one = winograd_weight_bytes();
+    WeightStore store;
+    const auto make = [&](uint64_t seed) {
+        return make_winograd_step(team, store, fused_conv(c.relu), at, random_weights(16, 32, seed));
+    };
+    const auto first = make(11);
+    const int64_t one = store.bytes();
     EXPECT_GE(one, static_cast<int64_t>(36 * 16 * 32 * sizeof(float)));
-    auto same = make_winograd_step(team, fused_conv(c.relu), at, random_weights(16, 32, 11));
-    EXPECT_EQ(winograd_weight_bytes(), one);
-    auto other = make_winograd_step(team, fused_conv(c.relu), at, random_weights(16, 32, 12));
-    EXPECT_EQ(winograd_weight_bytes(), 2 * one);
+    auto same = make(11);
+    EXPECT_EQ(store.bytes(), one);
+    auto other = make(12);
+    EXPECT_EQ(store.bytes(), 2 * one);
     other.reset();
-    EXPECT_EQ(winograd_weight_bytes(), one);
+    EXPECT_EQ(store.bytes(), one);
     same.reset();
-    EXPECT_EQ(winograd_weight_bytes(), one);
+    EXPECT_EQ(store.bytes(), one);
+}
+
+TEST(Winograd, threads_that_come_at_once_hold_weights_once) {
+    WeightStore store;
+    std::vector<WeightStore::Held> held(8);
+    {
+        std::vector<std::jthread> threads;
+        for (auto& mine : held) {
+            threads.emplace_back([&] {
+                Buffer<float, Host> weights(1000);
+                std::ranges::fill(weights, 0.5F);
+                mine = store.hold(std::move(weights));
+            });
+        }
+    }
+    EXPECT_EQ(store.bytes(), static_cast<int64_t>(1000 * sizeof(float)));
+    for (const auto& mine : held) {
+        EXPECT_EQ(mine, held.front());
+    }
 }
 
 }  // namespace
