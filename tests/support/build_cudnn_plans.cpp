@@ -14,6 +14,8 @@
 #include "engine/net/parameters.h"
 #include "engine/plan/executor.h"
 
+#include <cstdio>
+#include <exception>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -178,5 +180,10 @@ int run(int count, char** words) {
 }  // namespace boneage
 
 int main(int count, char** words) {
-    return boneage::run(count, words);
+    try {
+        return boneage::run(count, words);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        return 2;
+    }
 }
