@@ -1,6 +1,7 @@
 // The public face of the engine: load models once, then score any number of radiographs.
 #pragma once
 
+#include "engine/onednn/convolutions.h"
 #include "engine/pipeline/result.h"
 #include "engine/plan/plan.h"
 #include "kernels/base/error.h"
@@ -24,6 +25,7 @@ struct Options {
     int workers = 0;  // threads that each score images of their own, or decode for a GPU; 0: one for each processor
     std::optional<int64_t> batch;  // images that run together; by default one for each worker, or 64 on a GPU
     plan::Precision precision = plan::Precision::f32;
+    onednn::Convolutions convolutions = onednn::Convolutions::winograd;  // on processors
     bool mirror = false;    // ages are means of a radiograph's and its mirror image's
     bool autotune = false;  // on a GPU: measure cuDNN's engines instead of trusting its heuristics
     // On a GPU: called with a convolution's name before a plan for it is made that was not kept on disk.

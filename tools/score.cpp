@@ -4,6 +4,7 @@
 #include "engine/io/model_file.h"
 #include "engine/session.h"
 #include "tools/commands.h"
+#include "tools/convolutions_option.h"
 #include "tools/interrupt.h"
 #include "tools/options.h"
 #include "tools/progress.h"
@@ -31,6 +32,7 @@ struct ScoreOptions {
     std::optional<int64_t> batch;
     int workers = 0;
     plan::Precision precision = plan::Precision::f32;
+    std::optional<onednn::Convolutions> convolutions;  // on processors
     bool mirror = false;
     bool autotune = false;
 };
@@ -88,6 +90,7 @@ std::string said_of(const session::Row& row) {
 }
 
 ExitCode score(const ScoreOptions& options) {
+    check_convolutions(options.convolutions, options.device);
     session::Options opened;
     opened.gpu = choose_gpu(options.device);
     opened.weights = options.weights.empty() ? io::default_model("resnet34") : options.weights;
@@ -97,6 +100,7 @@ ExitCode score(const ScoreOptions& options) {
     opened.precision = options.precision;
     opened.stages_folder = options.stages;
     opened.mirror = options.mirror;
+    opened.convolutions = choose_convolutions(options.convolutions, opened.gpu);
     opened.autotune = options.autotune;
     check_autotune(options.autotune, options.device, opened.gpu);
     Preparation preparation(options.autotune);
@@ -202,6 +206,7 @@ void add_score(CLI::App& program, Work& work) {
         ->check(CLI::Range(1, 1024))
         ->group("Speed");
     add_precision_option(*command, options->precision);
+    add_convolutions_option(*command, options->convolutions, "which rounds less")->group("Speed");
     add_autotune_option(*command, options->autotune, "ages");
     command->final_callback([options, &work] { work = [options] { return score(*options); }; });
 }

@@ -3,6 +3,7 @@
 #include "engine/errors.h"
 #include "engine/onednn/backend.h"
 #include "engine/onednn/training_backend.h"
+#include "tools/convolutions_option.h"
 #include "tools/options.h"
 
 #include <cstdio>
@@ -10,21 +11,17 @@
 namespace boneage::tools {
 
 TrainDevice::TrainDevice(const TrainOptions& options) : preparation_(options.autotune) {
-    if (options.convolutions && options.device.starts_with("cuda")) {
-        throw UsageError("--convolutions says how processors compute; leave it out with --device " + options.device);
-    }
+    check_convolutions(options.convolutions, options.device);
     const std::optional<int> gpu = choose_gpu(options.device);
     check_autotune(options.autotune, options.device, gpu);
+    const onednn::Convolutions convolutions = choose_convolutions(options.convolutions, gpu);
     if (!gpu) {
         const int threads = threads_of(options);
-        backend_ =
-            onednn::make_training_backend(threads, options.convolutions.value_or(onednn::Convolutions::winograd));
-        judge_ = onednn::make_backend({.threads = threads});
+        backend_ = onednn::make_training_backend(threads, convolutions);
+        judge_ = onednn::make_backend(
+            {.threads = threads, .channel_block = std::nullopt, .convolutions = convolutions, .weights = nullptr});
         description_ = onednn::describe(options.precision);
         return;
-    }
-    if (options.convolutions) {
-        std::fprintf(stderr, "--convolutions has no effect: a GPU computes\n");
     }
     gpu_ = session::make_gpu_training(*gpu, {.autotune = options.autotune,
                                              .tf32 = options.precision == plan::Precision::tf32,

@@ -2,6 +2,7 @@
 
 #include "engine/errors.h"
 #include "engine/net/parameters.h"
+#include "tools/convolutions_option.h"
 #include "tools/options.h"
 
 #include <algorithm>
@@ -134,16 +135,7 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
         ->type_name("TYPE")
         ->transform(one_word_of(precisions))
         ->group(kRun);
-    const std::map<std::string, onednn::Convolutions> convolutions{{"winograd", onednn::Convolutions::winograd},
-                                                                   {"direct", onednn::Convolutions::direct}};
-    command
-        .add_option("--convolutions", options.convolutions,
-                    "On processors, 3x3 layers in float32: winograd for speed, or direct, whose gradients match "
-                    "PyTorch's to 1e-4 "
-                    "(default winograd)")
-        ->type_name("WAY")
-        ->transform(one_word_of(convolutions))
-        ->group(kRun);
+    add_convolutions_option(command, options.convolutions, "whose gradients match PyTorch's to 1e-4")->group(kRun);
     command
         .add_flag(
             "--recompute", options.recompute,

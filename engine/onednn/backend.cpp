@@ -13,6 +13,7 @@ class CpuBackend final : public plan::OnHost<plan::Backend> {
 public:
     explicit CpuBackend(const BackendOptions& options)
         : team_(options.threads),
+          convolutions_(options.convolutions),
           weights_(options.weights ? options.weights : std::make_shared<WeightStore>()),
           traits_{.conv_reads_slices = true,
                   .conv_writes_slices = true,
@@ -29,7 +30,7 @@ public:
 
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
-        if (winograd_fits(step, at)) {
+        if (convolutions_ == Convolutions::winograd && winograd_fits(step, at)) {
             return make_winograd_step(team_, *weights_, step, at, weights);
         }
         return make_conv(team_, traits_.block_of(at.x.type), step, at, weights);
@@ -57,6 +58,7 @@ public:
 
 private:
     Team team_;
+    Convolutions convolutions_;
     std::shared_ptr<WeightStore> weights_;
     plan::Traits traits_;
 };

@@ -1,6 +1,7 @@
 // Runs plans on the CPU: convolutions by oneDNN, everything else by this project's kernels.
 #pragma once
 
+#include "engine/onednn/convolutions.h"
 #include "engine/onednn/weight_store.h"
 #include "engine/plan/backend.h"
 
@@ -17,6 +18,7 @@ struct BackendOptions {
     // Channels stored together (plan::Traits::channel_block): 1, 8 or 16. By default what oneDNN's kernels for this
     // processor and type want; any other choice is right too, but slow.
     std::optional<int64_t> channel_block = std::nullopt;
+    Convolutions convolutions = Convolutions::winograd;
     // Where transformed weights are held; back ends that run the same networks should share one. By default one of its
     // own.
     std::shared_ptr<WeightStore> weights = nullptr;

@@ -153,6 +153,17 @@ TEST(Score, mirror_images_move_the_ages_and_nothing_else) {
     EXPECT_EQ(only_row(score({image, "--mirror", "--batch", "3", "--workers", "2"}))[kAge], mirrored[kAge]);
 }
 
+TEST(Score, both_ways_to_convolve_give_the_age) {
+    const Folder folder;
+    const std::string image = save(folder / "a.png", hand(90, 70));
+    const double age = std::stod(only_row(score({image}))[kAge]);
+    const double direct = std::stod(only_row(score({image, "--convolutions", "direct"}))[kAge]);
+    EXPECT_NEAR(direct, age, 1e-3 * std::max(1.0, std::abs(age)));
+    const Ran ran = score({image, "--device", "cuda", "--convolutions", "direct"});
+    EXPECT_EQ(ran.code, 2) << ran.err;
+    EXPECT_NE(ran.err.find("--convolutions says how processors compute"), std::string::npos) << ran.err;
+}
+
 TEST(Score, a_bad_image_gives_its_row_and_the_others_go_on) {
     const Folder folder;
     const std::string good = save(folder / "a.png", hand(100, 80));

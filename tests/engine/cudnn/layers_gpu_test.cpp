@@ -67,7 +67,7 @@ TEST_P(Layers, lie_near_the_cpus) {
         const Inputs inputs = random_inputs(graph, options, 7);
         Stream stream;
         const auto device = gpu(stream, GetParam().precision);
-        const auto host = onednn::make_backend({.threads = 2});
+        const auto host = onednn::make_backend({.threads = 2, .convolutions = onednn::Convolutions::direct});
         const Executor got = ran(graph, *device, options, parameters, inputs);
         const Executor want = ran(graph, *host, options, parameters, inputs);
         for (const std::string& name : options.keep) {

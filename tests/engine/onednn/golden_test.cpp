@@ -12,8 +12,9 @@ using testing::NetworkGolden;
 // A golden's network, run with the named values kept.
 class GoldenRun {
 public:
-    GoldenRun(const NetworkGolden& golden, Precision precision, std::vector<std::string> keep)
-        : backend_(make_backend({.threads = 2})) {
+    GoldenRun(const NetworkGolden& golden, Precision precision, std::vector<std::string> keep,
+              Convolutions convolutions = Convolutions::winograd)
+        : backend_(make_backend({.threads = 2, .convolutions = convolutions})) {
         plan::Options options{
             .batch = golden.batch, .height = golden.height, .width = golden.width, .precision = precision};
         options.traits = backend_->traits();
@@ -37,9 +38,12 @@ TEST(Golden, float32_gives_what_pytorch_gives_layer_by_layer) {
         for (const auto& item : golden.values) {
             names.push_back(item.first);
         }
-        const GoldenRun run(golden, Precision::f32, names);
-        for (const auto& [name, value] : golden.values) {
-            testing::expect_golden(run.values(name), value, 1e-5, golden.name + ", " + name);
+        for (const auto& [convolutions, most] :
+             {std::pair{Convolutions::winograd, 1e-5}, {Convolutions::direct, 2e-6}}) {
+            const GoldenRun run(golden, Precision::f32, names, convolutions);
+            for (const auto& [name, value] : golden.values) {
+                testing::expect_golden(run.values(name), value, most, golden.name + ", " + name);
+            }
         }
     }
 }
