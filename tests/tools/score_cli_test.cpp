@@ -1,5 +1,6 @@
 #include "tests/support/program.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <gtest/gtest.h>
