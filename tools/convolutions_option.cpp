@@ -1,6 +1,6 @@
 #include "tools/convolutions_option.h"
 
-#include "kernels/base/error.h"
+#include "engine/errors.h"
 #include "tools/options.h"
 
 #include <cstdio>
