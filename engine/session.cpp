@@ -185,10 +185,8 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
     // Single-threaded workers do the most; processors that would have no image help with the others'.
     const int workers = static_cast<int>(std::min<int64_t>(wanted, ranges));
     const int threads = options.workers > 0 || workers == 0 ? 1 : std::max(1, processors / workers);
-    const onednn::BackendOptions for_worker{.threads = threads,
-                                            .channel_block = std::nullopt,
-                                            .convolutions = options.convolutions,
-                                            .weights = std::make_shared<onednn::WeightStore>()};
+    const onednn::BackendOptions for_worker{
+        .threads = threads, .convolutions = options.convolutions, .weights = std::make_shared<onednn::WeightStore>()};
     RowOrder order(inputs.size(), batch, batch * static_cast<size_t>(workers) * 8, sink, stop);
     {
         std::vector<std::jthread> threads_of_workers;

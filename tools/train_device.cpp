@@ -18,8 +18,7 @@ TrainDevice::TrainDevice(const TrainOptions& options) : preparation_(options.aut
     if (!gpu) {
         const int threads = threads_of(options);
         backend_ = onednn::make_training_backend(threads, convolutions);
-        judge_ = onednn::make_backend(
-            {.threads = threads, .channel_block = std::nullopt, .convolutions = convolutions, .weights = nullptr});
+        judge_ = onednn::make_backend({.threads = threads, .convolutions = convolutions});
         description_ = onednn::describe(options.precision);
         return;
     }

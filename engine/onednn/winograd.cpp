@@ -82,15 +82,13 @@ protected:
         float* y;
     };
 
-    // Tiles of `tile` pixels a side, blocks of about `block` tiles.
+    // Tiles of `tile` pixels a side, equal blocks of about `block` tiles: whole groups of rows that the product takes.
     Tiled(Team& team, const Place& x, const Place& y, int64_t tile, int64_t block)
         : team_(team),
           x_(x),
           y_(y),
           tiling_(y.shape, tile),
-          products_(products_of(tile)),
-          blocks_(ceil_div(tiling_.count, block)),
-          block_(round_up(ceil_div(tiling_.count, blocks_), kFewestRows)) {}
+          block_(round_up(ceil_div(tiling_.count, ceil_div(tiling_.count, block)), kFewestRows)) {}
 
     [[nodiscard]] Products take_products(ScratchCursor<Host>& cursor) const {
         auto* x = cursor.take<float>(block_floats(x_));
@@ -99,11 +97,11 @@ protected:
     [[nodiscard]] int64_t products_bytes() const {
         return scratch_part<float>(block_floats(x_)) + scratch_part<float>(block_floats(y_));
     }
-    [[nodiscard]] int64_t weight_floats() const { return products_ * weight_stride(x_.shape.c, y_.shape.c); }
+    [[nodiscard]] int64_t weight_floats() const { return tiling_.products() * weight_stride(x_.shape.c, y_.shape.c); }
     [[nodiscard]] int64_t weight_bytes() const { return scratch_part<float>(weight_floats()); }
-    // The last may be empty, because blocks are whole groups of rows.
+    [[nodiscard]] int64_t blocks() const { return ceil_div(tiling_.count, block_); }
     [[nodiscard]] TileRange tiles_of_block(int64_t i) const {
-        const int64_t first = std::min(i * block_, tiling_.count);
+        const int64_t first = i * block_;
         return {first, std::min(block_, tiling_.count - first), block_};
     }
 
@@ -111,13 +109,11 @@ protected:
     Place x_;
     Place y_;
     Tiling tiling_;
-    int64_t products_;  // of a tile
-    int64_t blocks_;
     int64_t block_;  // tiles
 
 private:
     [[nodiscard]] int64_t block_floats(const Place& value) const {
-        return products_ * tile_stride(value.shape.c, block_);
+        return tiling_.products() * tile_stride(value.shape.c, block_);
     }
 };
 
@@ -132,7 +128,7 @@ protected:
 
     // `scratch` has room for every thread's products.
     void convolve(const float* weights, std::byte* scratch, const Finish& finish) {
-        team_.for_images(blocks_, [&](int64_t block, const Crew& crew) {
+        team_.for_images(blocks(), [&](int64_t block, const Crew& crew) {
             const TileRange tiles = tiles_of_block(block);
             ScratchCursor<Host> cursor({scratch + crew.slot * products_bytes(), products_bytes()});
             const Products products = take_products(cursor);
@@ -148,8 +144,8 @@ private:
         const int64_t in = x_.shape.c;
         const int64_t out = y_.shape.c;
         const int64_t panels = out / kPanel;
-        const int64_t tasks = (panels + kColumns - 1) / kColumns;  // of one product
-        workers.parallel_for(products_ * tasks, 1, [&](int64_t begin, int64_t end) {
+        const int64_t tasks = ceil_div(panels, kColumns);  // of one product
+        workers.parallel_for(tiling_.products() * tasks, 1, [&](int64_t begin, int64_t end) {
             for (int64_t task = begin; task < end; ++task) {
                 const int64_t product = task / tasks;
                 const int64_t panel = task % tasks * kColumns;
@@ -241,20 +237,10 @@ public:
           residual_(at.residual),
           relu_(step.relu),
           bias_(weights.bias) {
-        const int64_t in = at.x.shape.c;
-        const int64_t out = at.y.shape.c;
-        std::vector<float> ordered(weights.weight.size());  // [out][3][3][in]
-        for (int64_t k = 0; k < out; ++k) {
-            for (int64_t c = 0; c < in; ++c) {
-                for (int64_t i = 0; i < 9; ++i) {
-                    ordered[static_cast<size_t>((k * 9 + i) * in + c)] =
-                        weights.weight[static_cast<size_t>((k * in + c) * 9 + i)];
-                }
-            }
-        }
         Buffer<float, Host> transformed(weight_floats());
         std::ranges::fill(transformed, 0.0F);  // what lies between the products is compared, too
-        weights_to_products(team.workers(), ordered.data(), in, out, tiling_.tile, transformed.data());
+        weights_to_products(team.workers(), weights.weight.data(), {.tap = 1, .in = 9}, at.x.shape.c, at.y.shape.c,
+                            tiling_.tile, transformed.data());
         weights_ = store.hold(std::move(transformed));
     }
 
@@ -288,7 +274,7 @@ public:
         ScratchCursor<Host> cursor({scratch, scratch_bytes()});
         auto* weights = cursor.take<float>(weight_floats());
         const Products products = take_products(cursor);
-        for (int64_t block = 0; block < blocks_; ++block) {
+        for (int64_t block = 0; block < blocks(); ++block) {
             const TileRange tiles = tiles_of_block(block);
             pixels_to_products(team_.workers(), x_, tiling_, tiles, products.x);
             gradients_to_products(team_.workers(), y_, tiling_, tiles, products.y);
@@ -302,7 +288,7 @@ private:
     void multiply_all(const float* pixels, const float* gradients, int64_t count, bool adds, float* weights) {
         const int64_t out = y_.shape.c;
         const int64_t in_panels = x_.shape.c / kPanel;
-        team_.workers().parallel_for(products_ * in_panels, 1, [&](int64_t begin, int64_t end) {
+        team_.workers().parallel_for(tiling_.products() * in_panels, 1, [&](int64_t begin, int64_t end) {
             for (int64_t task = begin; task < end; ++task) {
                 const float* a = gradients + task / in_panels * tile_stride(out, block_);
                 const float* b =
@@ -369,7 +355,7 @@ std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::ConvF
     const Place x = memory.place(step.x);
     const Place y = memory.place(step.y);
     const auto transform = [](Workers& workers, const float* weights, int64_t in, int64_t out, float* products) {
-        weights_to_products(workers, weights, in, out, 4, products);
+        weights_to_products(workers, weights, {.tap = in, .in = 1}, in, out, 4, products);
     };
     return std::make_unique<LayerConvolution>(team, x, y, memory.parameter_data(step.conv.weight), transform, x.shape.c,
                                               y.shape.c);

@@ -246,16 +246,17 @@ void transform_to_pixels(Workers& workers, const float* products, const Tiling& 
 }
 
 template <int64_t Tile, auto Along>
-void transform_weights(Workers& workers, const float* weights, int64_t in, int64_t out, float* products) {
+void transform_weights(Workers& workers, const float* weights, const WeightOrder& order, int64_t in, int64_t out,
+                       float* products) {
     workers.parallel_for(out / kPanel, 1, [&](int64_t begin, int64_t end) {
         for (int64_t k = begin * kPanel; k < end * kPanel; k += kPanel) {
             for (int64_t c = 0; c < in; ++c) {
                 for (int64_t part = 0; part < kPanel; part += kLanes) {
                     Lanes square[3][3];
                     for (int64_t lane = 0; lane < kLanes; ++lane) {
-                        const float* one = weights + (k + part + lane) * 9 * in + c;
+                        const float* one = weights + (k + part + lane) * 9 * in + c * order.in;
                         for (int64_t i = 0; i < 9; ++i) {
-                            square[i / 3][i % 3][lane] = one[i * in];
+                            square[i / 3][i % 3][lane] = one[i * order.tap];
                         }
                     }
                     Lanes transformed[Tile + 2][Tile + 2];
@@ -292,12 +293,12 @@ void products_to_pixels(Workers& workers, const float* products, const Tiling& t
     }
 }
 
-void weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, int64_t tile,
-                         float* products) {
+void weights_to_products(Workers& workers, const float* weights, const WeightOrder& order, int64_t in, int64_t out,
+                         int64_t tile, float* products) {
     if (tile == 4) {
-        transform_weights<4, weights_along>(workers, weights, in, out, products);
+        transform_weights<4, weights_along>(workers, weights, order, in, out, products);
     } else {
-        transform_weights<2, short_weights_along>(workers, weights, in, out, products);
+        transform_weights<2, short_weights_along>(workers, weights, order, in, out, products);
     }
 }
 

@@ -65,6 +65,8 @@ struct Tiling {
           columns(ceil_div(s.w, tile)),
           count(s.n * rows * columns) {}
 
+    [[nodiscard]] int64_t products() const { return products_of(tile); }
+
     struct Corner {
         int64_t image;
         int64_t y;
@@ -111,11 +113,17 @@ struct Finish {
 void products_to_pixels(Workers& workers, const float* products, const Tiling& tiling, const TileRange& tiles,
                         const Finish& finish, const plan::Place& pixels);
 
-// Weights [out][3][3][in] to [products_of(tile)][out / 16][in][16], each product's weight_stride() apart.
-void weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, int64_t tile,
-                         float* products);
-// The same turned by half a circle, for tiles of 4, to [36][in / 16][out][16]: the gradient for the input is the
-// convolution of that of the output with them.
+// How a layer's weights lie, in floats from one to the next; output channels are 9 * in apart.
+struct WeightOrder {
+    int64_t tap;  // of the 3x3
+    int64_t in;
+};
+
+// Weights to [products_of(tile)][out / 16][in][16], each product's weight_stride() apart.
+void weights_to_products(Workers& workers, const float* weights, const WeightOrder& order, int64_t in, int64_t out,
+                         int64_t tile, float* products);
+// Weights [out][3][3][in] turned by half a circle, for tiles of 4, to [36][in / 16][out][16]: the gradient for the
+// input is the convolution of that of the output with them.
 void turned_weights_to_products(Workers& workers, const float* weights, int64_t in, int64_t out, float* products);
 // Gradients [36][in / 16][out][16] of the products' weights to those of the weights [out][3][3][in].
 void products_to_weight_gradient(Workers& workers, const float* products, int64_t in, int64_t out, float* gradient);

@@ -28,6 +28,11 @@ struct Value {
     [[nodiscard]] float& at(int64_t n, int64_t y, int64_t x, int64_t c) const {
         return reinterpret_cast<float*>(place.data)[place.offset(n, y, x, c)];
     }
+    // Counted as plain pixels.
+    [[nodiscard]] float& element(int64_t i) const {
+        const Shape& s = place.shape;
+        return at(i / s.c / s.w / s.h, i / s.c / s.w % s.h, i / s.c % s.w, i % s.c);
+    }
 };
 
 struct Case {
@@ -71,7 +76,7 @@ std::vector<double> plain_loops(const Case& c, const Value& x, const Value& resi
                        weights.weight[static_cast<size_t>((k * c.in + channel) * 9 + tap)];
             }
         }
-        sum += c.residual ? residual.at(n, row, column, k) : 0.0F;
+        sum += c.residual ? residual.element(i) : 0.0F;
         want.push_back(c.relu ? std::max(sum, 0.0) : sum);
     }
     return want;
@@ -109,7 +114,7 @@ void expect_plain_loops(const Case& c) {
 
     std::vector<float> got;
     for (int64_t i = 0; i < static_cast<int64_t>(want.size()); ++i) {
-        float& value = y.at(i / c.y.c / c.y.w / c.y.h, i / c.y.c / c.y.w % c.y.h, i / c.y.c % c.y.w, i % c.y.c);
+        float& value = y.element(i);
         got.push_back(value);
         value = before[static_cast<size_t>(&value - y.memory.data())];
     }
