@@ -38,6 +38,22 @@ function(boneage_library name)
     target_link_libraries(${name} PUBLIC boneage_options ${arg_LINK})
 endfunction()
 
+# How the code of tests is compiled. Barely optimised: it is compiled far more often than it has to run fast.
+function(boneage_compile_as_test target)
+    target_compile_options(${target} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
+    target_compile_definitions(${target} PRIVATE BONEAGE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
+                                                 BONEAGE_GOLDEN="${PROJECT_SOURCE_DIR}/tests/golden")
+endfunction()
+
+# boneage_test_objects(NAME SOURCES... [LINK targets...]): tests that are compiled once for several programs, each of which
+# takes all of $<TARGET_OBJECTS:NAME> or some.
+function(boneage_test_objects name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LINK")
+    add_library(${name} OBJECT ${arg_SOURCES})
+    target_link_libraries(${name} PRIVATE boneage_options ${arg_LINK} GTest::gtest)
+    boneage_compile_as_test(${name})
+endfunction()
+
 # boneage_test(NAME SOURCES... [LINK targets...] [LABELS labels...] [TIMEOUT seconds]): a GoogleTest program; each of
 # its tests is a test of CTest's under the given labels.
 function(boneage_test name)
@@ -50,8 +66,7 @@ function(boneage_test name)
     endif()
     add_executable(${name} ${arg_SOURCES})
     target_link_libraries(${name} PRIVATE boneage_options ${arg_LINK} GTest::gtest_main)
-    target_compile_definitions(${name} PRIVATE BONEAGE_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
-                                               BONEAGE_GOLDEN="${PROJECT_SOURCE_DIR}/tests/golden")
+    boneage_compile_as_test(${name})
     gtest_discover_tests(${name} TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 TEST_LIST ${name}_tests
                          PROPERTIES TIMEOUT ${arg_TIMEOUT})
     # Discovery flattens lists among its PROPERTIES, so several labels are set afterwards, when CTest reads the tests.

@@ -118,6 +118,8 @@ void add_init(CLI::App& program, Work& work) {
                                      "boneage init resnet34 --no-sex-input --channels 3 -o plain.safetensors");
     add_common(*resnet34, options);
     add_number(*resnet34, "--channels", options->resnet34.channels, "Channels of its image", 1, 3);
+    add_number(*resnet34, "--base-width", options->resnet34.base_width,
+               "Channels of its first stage; doubled by each of three more", 1, 128);
     resnet34->add_flag("--sex-input,!--no-sex-input", options->resnet34.sex_input,
                        "Whether it is told the child's sex (default: it is)");
     add_number(*resnet34, "--hidden", options->resnet34.hidden, "Width of a hidden layer before the answer; 0 for none",

@@ -45,6 +45,6 @@ prepare_cuda() {
 # build_options: CMake options that suit this machine, one a line.
 build_options() {
     if command -v ccache >/dev/null; then
-        echo -DCMAKE_CXX_COMPILER_LAUNCHER=ccache
+        printf -- '-DCMAKE_%s_COMPILER_LAUNCHER=ccache\n' CXX CUDA
     fi
 }

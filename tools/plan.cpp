@@ -25,7 +25,7 @@ struct PlanOptions {
     plan::Precision precision = plan::Precision::f32;
     int64_t batch = 1;
     int64_t channels = 1;
-    int64_t base_width = net::UnetSpec{}.base_width;
+    std::optional<int64_t> base_width;
     int64_t depth = net::UnetSpec{}.depth;
     int64_t outputs = 1;
     bool sex_input = false;
@@ -63,9 +63,13 @@ net::Graph network(const PlanOptions& given) {
         if (given.sex_input) {
             throw UsageError("--sex-input is for resnet34; unet reads images only");
         }
-        return net::unet({given.channels, given.depth, given.base_width, given.outputs});
+        return net::unet(
+            {given.channels, given.depth, given.base_width.value_or(net::UnetSpec{}.base_width), given.outputs});
     }
-    return net::resnet34({given.channels, given.sex_input, 0, given.outputs});
+    return net::resnet34({.channels = given.channels,
+                          .base_width = given.base_width.value_or(net::ResNet34Spec{}.base_width),
+                          .sex_input = given.sex_input,
+                          .outputs = given.outputs});
 }
 
 // Where --measure runs a plan.
@@ -179,9 +183,10 @@ void add_plan(CLI::App& program, Work& work) {
     command->add_option("--outputs", given->outputs, "Numbers per image (resnet34) or per pixel (unet)")
         ->check(CLI::Range(1, 4096))
         ->capture_default_str();
-    command->add_option("--base-width", given->base_width, "unet: channels of the first level")
-        ->check(CLI::Range(1, 128))
-        ->capture_default_str();
+    command
+        ->add_option("--base-width", given->base_width,
+                     "Channels of the first stage (resnet34; default 64) or level (unet; default 16)")
+        ->check(CLI::Range(1, 128));
     command->add_option("--depth", given->depth, "unet: number of poolings")
         ->check(CLI::Range(1, 7))
         ->capture_default_str();

@@ -104,6 +104,13 @@ void add_train(CLI::App& program, Work& work) {
                    "Whether the network is told the child's sex (default: it is)")
         ->group("Network");
     options->course.network.sex_input = true;
+    command
+        ->add_option("--base-width", options->course.network.base_width,
+                     "Channels of its first stage; doubled by each of three more. Fewer are faster")
+        ->type_name("N")
+        ->check(CLI::Range(1, 128))
+        ->capture_default_str()
+        ->group("Network");
     command->add_option("--hidden", options->course.network.hidden, "Width of a hidden layer before the answer")
         ->type_name("N")
         ->check(CLI::Range(0, 4096))

@@ -93,7 +93,8 @@ void add_augment_options(CLI::App& command, AugmentParams& augment) {
 bool differ_in_the_head(const io::Architecture& a, const io::Architecture& b) {
     const auto* one = std::get_if<net::ResNet34Spec>(&a);
     const auto* other = std::get_if<net::ResNet34Spec>(&b);
-    return one != nullptr && other != nullptr && one->channels == other->channels;
+    return one != nullptr && other != nullptr && one->channels == other->channels &&
+           one->base_width == other->base_width;
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ public:
         }
     }
 
+    [[nodiscard]] bool has(const char* key) const { return values_.contains(key); }
     std::string take_text(const char* key) {
         const json value = take(key);
         if (!value.is_string()) {
@@ -166,11 +167,8 @@ net::Graph graph_of(const Architecture& architecture) {
 std::string to_json(const Architecture& architecture) {
     struct Describe {
         nlohmann::ordered_json operator()(const net::ResNet34Spec& s) const {
-            return {{"type", "resnet34"},
-                    {"channels", s.channels},
-                    {"sex_input", s.sex_input},
-                    {"hidden", s.hidden},
-                    {"outputs", s.outputs}};
+            return {{"type", "resnet34"},       {"channels", s.channels}, {"base_width", s.base_width},
+                    {"sex_input", s.sex_input}, {"hidden", s.hidden},     {"outputs", s.outputs}};
         }
         nlohmann::ordered_json operator()(const net::UnetSpec& s) const {
             return {{"type", "unet"},
@@ -190,6 +188,9 @@ Architecture architecture_from_json(const std::string& text, const std::string& 
     if (type == "resnet34") {
         net::ResNet34Spec spec;
         spec.channels = fields.take_number("channels", 1, 3);
+        if (fields.has("base_width")) {
+            spec.base_width = fields.take_number("base_width", 1, 128);
+        }
         spec.sex_input = fields.take_flag("sex_input");
         spec.hidden = fields.take_number("hidden", 0, 4096);
         spec.outputs = fields.take_number("outputs", 1, 4096);

@@ -2,7 +2,8 @@
 // rest.
 //
 //   format        "boneage-1"
-//   architecture  JSON: {"type": "resnet34", "channels": 1, "sex_input": true, "hidden": 0, "outputs": 1} or
+//   architecture  JSON: {"type": "resnet34", "channels": 1, "base_width": 64, "sex_input": true, "hidden": 0,
+//                 "outputs": 1}, base_width 64 where it is not said, or
 //                 {"type": "unet", "channels": 1, "depth": 4, "base_width": 16, "outputs": 1}
 //   recipe        JSON text that engine/pipeline reads: how a radiograph becomes this network's input
 //   trained       "true" or "false": whether anything was learned, or the values are initial ones

@@ -133,11 +133,12 @@ struct Shape {
 // count, a value read before it is made.
 std::vector<Shape> infer_shapes(const Graph& graph, int64_t batch, int64_t height, int64_t width);
 
-// torchvision's ResNet34 with an optional second input: "image" [n, h, w, channels] -> "features" [n, 1, 1, 512] ->
-// "age" [n, 1, 1, outputs]. With `sex_input`, "sex" [n, 1, 1, 1] (+1 male, -1 female, 0 unknown) passes `sex_fc` (32,
-// ReLU) and joins the features; with hidden > 0, `fc_hidden` (ReLU) comes before `fc`.
+// torchvision's ResNet34 with an optional second input: "image" [n, h, w, channels] -> "features" [n, 1, 1,
+// 8 * base_width] -> "age" [n, 1, 1, outputs]. With `sex_input`, "sex" [n, 1, 1, 1] (+1 male, -1 female, 0 unknown)
+// passes `sex_fc` (32, ReLU) and joins the features; with hidden > 0, `fc_hidden` (ReLU) comes before `fc`.
 struct ResNet34Spec {
-    int64_t channels = 1;  // 1..3
+    int64_t channels = 1;     // 1..3
+    int64_t base_width = 64;  // channels of the first stage; doubled by each of the three that follow
     bool sex_input = false;
     int64_t hidden = 0;
     int64_t outputs = 1;

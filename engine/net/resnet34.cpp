@@ -21,16 +21,17 @@ ValueId basic_block(Builder& net, ValueId x, const std::string& name, int64_t ch
 }  // namespace
 
 Graph resnet34(const ResNet34Spec& spec) {
-    if (spec.channels < 1 || spec.channels > 3 || spec.hidden < 0 || spec.outputs < 1) {
-        throw std::invalid_argument("resnet34: 1 to 3 channels, at least one output, no negative hidden width");
+    if (spec.channels < 1 || spec.channels > 3 || spec.base_width < 1 || spec.hidden < 0 || spec.outputs < 1) {
+        throw std::invalid_argument(
+            "resnet34: 1 to 3 channels, a positive width, at least one output, no negative hidden width");
     }
     Builder net("resnet34");
     ValueId x = net.input("image", spec.channels, true);
-    x = net.conv_norm(x, "conv1", "bn1", 64, 7, 2, Act::relu, "conv1");
+    x = net.conv_norm(x, "conv1", "bn1", spec.base_width, 7, 2, Act::relu, "conv1");
     x = net.max_pool(x, 3, 2, 1, "maxpool");
 
     constexpr std::array<int64_t, 4> kBlocks{3, 4, 6, 3};
-    int64_t channels = 64;
+    int64_t channels = spec.base_width;
     for (size_t stage = 0; stage < kBlocks.size(); ++stage) {
         for (int64_t block = 0; block < kBlocks[stage]; ++block) {
             const std::string name = "layer" + std::to_string(stage + 1) + "." + std::to_string(block);

@@ -136,6 +136,7 @@ TEST(DeviceBatches, of_ages_have_the_hosts_bits) {
     testing::write_small_ages(path);
     const AgeCache cache(path);
     AgeCourseOptions options;
+    options.network.base_width = 16;
     options.network.sex_input = true;
     options.augment = kEverything;
     options.unknown_sex = 0.3;

@@ -1,9 +1,15 @@
 # Kernels of this project with one planted bug each, made from the real files when CMake runs: the device tests, on the
 # CUDA-on-CPU runner, must fail on every one of them. What the tests could not see, they would not protect.
 
-# boneage_mutant(NAME KERNEL TEST FROM TO): kernels/KERNEL with its only FROM replaced by TO, run through
-# tests/kernels/TEST. Passes when that program says that a test failed.
-function(boneage_mutant name kernel test from to)
+# The device tests of these kernels, which live in tests/kernels.
+function(boneage_device_tests_of result)
+    list(JOIN ARGN "|" kernels)
+    set(${result} "$<FILTER:$<TARGET_OBJECTS:boneage_device_tests>,INCLUDE,/(${kernels})_device_test>" PARENT_SCOPE)
+endfunction()
+
+# boneage_mutant(NAME KERNEL TESTED FROM TO [SOURCES...]): kernels/KERNEL with its only FROM replaced by TO, run through the
+# device tests of TESTED. Passes when that program says that a test failed. SOURCES include a KERNEL that is a header.
+function(boneage_mutant name kernel tested from to)
     file(READ ${PROJECT_SOURCE_DIR}/kernels/${kernel} text)
     string(FIND "${text}" "${from}" first)
     string(FIND "${text}" "${from}" last REVERSE)
@@ -29,7 +35,8 @@ function(boneage_mutant name kernel test from to)
         file(CONFIGURE OUTPUT ${copy} CONTENT "#include \"${file}\"\n" @ONLY)
         list(APPEND compiled ${copy})
     endforeach()
-    add_executable(mutant_${name} ${compiled} ${PROJECT_SOURCE_DIR}/tests/kernels/${test} racing_order.cpp)
+    boneage_device_tests_of(tests ${tested})
+    add_executable(mutant_${name} ${compiled} ${tests} racing_order.cpp)
     target_include_directories(mutant_${name} BEFORE PRIVATE ${folder})
     # A mutant's warnings say nothing: its bug is there on purpose.
     target_compile_options(mutant_${name} PRIVATE -w -fno-strict-aliasing)
@@ -42,43 +49,35 @@ function(boneage_mutant name kernel test from to)
 endfunction()
 
 # The same tests of the real kernels, in the same order of threads, pass.
+boneage_device_tests_of(tests clahe components contrast overlay sharpen linear loss pool)
 boneage_test(test_no_mutant
-    SOURCES
-        ${PROJECT_SOURCE_DIR}/tests/kernels/image/clahe_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/image/components_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/image/contrast_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/image/overlay_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/image/sharpen_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/nn/linear_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/nn/loss_device_test.cpp
-        ${PROJECT_SOURCE_DIR}/tests/kernels/nn/pool_device_test.cpp
-        racing_order.cpp
+    SOURCES ${tests} racing_order.cpp
     LINK boneage_kernels_simt boneage_test_support
     LABELS "simt;twin"
 )
 
 # Dropped barriers.
-boneage_mutant(clahe_without_barrier_after_counting image/clahe.cu image/clahe_device_test.cpp
+boneage_mutant(clahe_without_barrier_after_counting image/clahe.cu clahe
     "    count_tile(src, tile, counts);\n    __syncthreads();" "    count_tile(src, tile, counts);")
-boneage_mutant(contrast_without_barrier_after_clearing image/contrast.cu image/contrast_device_test.cpp
+boneage_mutant(contrast_without_barrier_after_clearing image/contrast.cu contrast
     "    clear_counters(counters);\n    __syncthreads();\n    constexpr int kShift" "    clear_counters(counters);\n    constexpr int kShift")
-boneage_mutant(loss_without_barrier_before_the_total nn/loss.cu nn/loss_device_test.cpp
+boneage_mutant(loss_without_barrier_before_the_total nn/loss.cu loss
     "    __syncthreads();\n    if (threadIdx.x == 0) {\n        *loss = whole_loss" "    if (threadIdx.x == 0) {\n        *loss = whole_loss")
-boneage_mutant(components_without_barrier_after_uniting image/components_forest.cuh image/components_device_test.cpp
+boneage_mutant(components_without_barrier_after_uniting image/components_forest.cuh components
     "    __syncthreads();\n    int32_t roots[kTileRows];" "    int32_t roots[kTileRows];" image/components.cu)
 
 # Lost updates.
-boneage_mutant(contrast_counts_without_atomics image/contrast.cu image/contrast_device_test.cpp
+boneage_mutant(contrast_counts_without_atomics image/contrast.cu contrast
     "atomicAdd(&counters[counter<1>(0, pixel >> kShift)], 1U);"
     "auto* const count = &counters[counter<1>(0, pixel >> kShift)]; const auto seen = load_relaxed(count); simt::maybe_yield(); *count = seen + 1U;")
-boneage_mutant(components_lose_the_largest image/components.cu image/components_device_test.cpp
+boneage_mutant(components_lose_the_largest image/components.cu components
     "atomicMax(&block_largest, largest);"
     "if (load_relaxed(&block_largest) < largest) { simt::maybe_yield(); block_largest = largest; }")
 
 # Off by one.
-boneage_mutant(sharpen_one_row_late image/sharpen.cu image/sharpen_device_test.cpp
+boneage_mutant(sharpen_one_row_late image/sharpen.cu sharpen
     "load_row(src, begin - 1, x, vectors)" "load_row(src, begin, x, vectors)")
-boneage_mutant(pool_one_row_too_many nn/pool.cu nn/pool_device_test.cpp "v < bottom" "v <= bottom")
-boneage_mutant(linear_misses_the_last_weight nn/linear.cu nn/linear_device_test.cpp "k < src.c" "k < src.c - 1")
-boneage_mutant(overlay_one_column_short image/overlay.cu image/overlay_device_test.cpp
+boneage_mutant(pool_one_row_too_many nn/pool.cu pool "v < bottom" "v <= bottom")
+boneage_mutant(linear_misses_the_last_weight nn/linear.cu linear "k < src.c" "k < src.c - 1")
+boneage_mutant(overlay_one_column_short image/overlay.cu overlay
     "if (x >= dst.width)" "if (x + 1 >= dst.width)")

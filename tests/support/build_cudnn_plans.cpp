@@ -91,7 +91,7 @@ Graphs scoring_graphs(plan::Precision precision) {
     Recorder recorder;
     recorder.tf32 = precision == plan::Precision::tf32;
     record(recorder, net::resnet34({.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1}), 64, 224, precision);
-    record(recorder, net::resnet34({.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1}), 64, 256, precision);
+    record(recorder, net::resnet34({.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1}), 64, 224, precision);
     record(recorder, net::unet({}), 64, 256, precision);
     return recorder.graphs;
 }

@@ -27,7 +27,7 @@ pipeline::Recipe small_recipe() {
 void make_models(const std::filesystem::path& folder) {
     std::filesystem::create_directories(folder);
     const std::string recipe = pipeline::to_json(small_recipe());
-    constexpr net::ResNet34Spec spec{.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1};
+    constexpr net::ResNet34Spec spec{.channels = 1, .base_width = 16, .sex_input = true, .hidden = 0, .outputs = 1};
     io::write_model((folder / "resnet34.safetensors").string(), {spec, recipe, false, "For tests."},
                     initial_weights(net::resnet34(spec), 1), io::StoredType::f32);
     io::write_model((folder / "unet.safetensors").string(), {kBrightSpec, recipe, false, "For tests."},

@@ -65,7 +65,10 @@ net::Graph golden_graph(const nlohmann::json& golden) {
     if (golden["type"] == "unet") {
         return net::unet({number("channels"), number("depth"), number("base_width"), number("outputs")});
     }
-    return net::resnet34({number("channels"), spec["sex_input"].get<bool>(), number("hidden"), number("outputs")});
+    return net::resnet34({.channels = number("channels"),
+                          .sex_input = spec["sex_input"].get<bool>(),
+                          .hidden = number("hidden"),
+                          .outputs = number("outputs")});
 }
 
 std::vector<NetworkGolden> network_goldens() {

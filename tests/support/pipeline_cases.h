@@ -9,7 +9,8 @@
 
 namespace boneage::testing {
 
-inline constexpr net::ResNet34Spec kSmallSpec{.channels = 1, .sex_input = true, .hidden = 0, .outputs = 1};
+inline constexpr net::ResNet34Spec kSmallSpec{
+    .channels = 1, .base_width = 16, .sex_input = true, .hidden = 0, .outputs = 1};
 
 // Small sizes, so that the naive back end is quick, and a segmenter that sees pixel values as they are.
 inline pipeline::Recipe small_recipe() {

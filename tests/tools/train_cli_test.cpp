@@ -42,9 +42,9 @@ protected:
         ASSERT_EQ(ran.code, 0) << ran.err;
     }
     std::vector<std::string> train_command(const std::string& run, int epochs) const {
-        return {"train",   at("cache"), "-o",        at(run), "--epochs", std::to_string(epochs),
-                "--batch", "4",         "--threads", "1",     "--rate",   "3e-4",
-                "--ema",   "0.9",       "--device",  "cpu"};
+        return {"train",   at("cache"), "-o",        at(run), "--epochs",     std::to_string(epochs),
+                "--batch", "4",         "--threads", "1",     "--rate",       "3e-4",
+                "--ema",   "0.9",       "--device",  "cpu",   "--base-width", "16"};
     }
     static void expect_epochs(const std::string& log, size_t count) {
         std::istringstream lines(log);
@@ -101,20 +101,23 @@ TEST_F(TrainTest, a_card_is_whole_however_long_the_paths_it_names_are) {
 
 TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
     prepare();
-    ASSERT_EQ(run_program(train_command("unbroken", 3)).code, 0);
-    std::vector<std::string> resumed = train_command("broken", 3);
+    constexpr int kEpochs = 8;
+    const auto begin = std::chrono::steady_clock::now();
+    ASSERT_EQ(run_program(train_command("unbroken", kEpochs)).code, 0);
+    const auto a_third = (std::chrono::steady_clock::now() - begin) / 3;
+    std::vector<std::string> resumed = train_command("broken", kEpochs);
     resumed.emplace_back("--resume");
     resumed.emplace_back("--recompute");  // in other memory, to the same bits
-    // Killed at moments of its own choosing, and once asked to stop.
-    for (const int milliseconds : {700, 1600, 2600}) {
+    // Killed while it starts and while it trains, and once asked to stop.
+    for (const auto& time : {a_third / 8, a_third, a_third}) {
         Program program(resumed);
-        std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+        std::this_thread::sleep_for(time);
         program.send(SIGKILL);
         program.wait();
     }
     {
         Program program(resumed);
-        std::this_thread::sleep_for(std::chrono::milliseconds(900));
+        std::this_thread::sleep_for(a_third);
         program.send(SIGINT);
         const Ran ran = program.wait();
         EXPECT_TRUE(ran.code == 0 || ran.code == 3) << ran.err;
@@ -124,7 +127,7 @@ TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
     }
     const Ran last = run_program(resumed);
     ASSERT_EQ(last.code, 0) << last.err;
-    expect_epochs(text_of(at("broken/train.jsonl")), 3);
+    expect_epochs(text_of(at("broken/train.jsonl")), kEpochs);
     EXPECT_EQ(text_of(at("broken/resnet34.safetensors")), text_of(at("unbroken/resnet34.safetensors")));
 }
 
@@ -180,6 +183,9 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     refused(
         {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
         2, "another network");
+    refused({"train", at("cache"), "-o", at("run"), "--base-width", "8", "--start-from",
+             std::string(BONEAGE_TEST_MODELS) + "/resnet34.safetensors"},
+            2, "another network");
     ASSERT_EQ(run_program(train_command("run", 1)).code, 0);
     refused(train_command("run", 1), 2, "--resume");
     fs::resize_file(at("cache/ages.safetensors"), fs::file_size(at("cache/ages.safetensors")) / 2);

@@ -110,10 +110,17 @@ TEST_F(ModelFileTest, the_seed_alone_decides_the_bytes) {
 
 TEST_F(ModelFileTest, architectures_survive_json) {
     for (const Architecture& architecture :
-         {Architecture(net::ResNet34Spec{.channels = 3, .sex_input = true, .hidden = 64, .outputs = 2}),
+         {Architecture(
+              net::ResNet34Spec{.channels = 3, .base_width = 8, .sex_input = true, .hidden = 64, .outputs = 2}),
           Architecture(net::ResNet34Spec{}), Architecture(net::UnetSpec{}), kSmallUnet}) {
         EXPECT_EQ(architecture_from_json(to_json(architecture), "here"), architecture);
     }
+}
+
+TEST_F(ModelFileTest, a_resnet34_that_says_no_width_has_the_published_one) {
+    EXPECT_EQ(
+        architecture_from_json(R"({"type":"resnet34","channels":1,"sex_input":false,"hidden":0,"outputs":1})", "here"),
+        Architecture(net::ResNet34Spec{}));
 }
 
 TEST_F(ModelFileTest, architectures_that_cannot_be_are_refused) {
@@ -131,6 +138,8 @@ TEST_F(ModelFileTest, architectures_that_cannot_be_are_refused) {
               "here: \"channels\" must be a whole number from 1 to 3");
     EXPECT_EQ(why(R"({"type":"unet","channels":1,"depth":4,"base_width":16,"outputs":1,"x":0})"),
               "here has an unknown key \"x\"");
+    EXPECT_EQ(why(R"({"type":"resnet34","channels":1,"base_width":0,"sex_input":true,"hidden":0,"outputs":1})"),
+              "here: \"base_width\" must be a whole number from 1 to 128");
     EXPECT_EQ(why(R"({"type":"resnet34","channels":1,"sex_input":1,"hidden":0,"outputs":1})"),
               "here: \"sex_input\" must be true or false");
 }

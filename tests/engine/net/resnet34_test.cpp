@@ -32,6 +32,15 @@ TEST(ResNet34, has_the_published_number_of_parameters) {
     EXPECT_EQ(parameter_count(resnet34({.channels = 1, .outputs = 1})), 21'285'185 - 2 * 64 * 49);
 }
 
+TEST(ResNet34, of_another_width_has_the_same_tensors_narrower) {
+    const Shapes usual = shapes_of(resnet34({.sex_input = true}));
+    const Shapes narrow = shapes_of(resnet34({.base_width = 16, .sex_input = true}));
+    ASSERT_EQ(narrow.size(), usual.size());
+    EXPECT_EQ(narrow.at("conv1.weight"), (std::vector<int64_t>{16, 1, 7, 7}));
+    EXPECT_EQ(narrow.at("layer4.2.conv2.weight"), (std::vector<int64_t>{128, 128, 3, 3}));
+    EXPECT_EQ(narrow.at("fc.weight"), (std::vector<int64_t>{1, 128 + 32}));
+}
+
 TEST(ResNet34, joins_the_sex_to_the_features) {
     const Shapes shapes = shapes_of(resnet34({.sex_input = true, .hidden = 128}));
     EXPECT_EQ(shapes.at("sex_fc.weight"), (std::vector<int64_t>{32, 1}));
@@ -57,6 +66,7 @@ TEST(ResNet34, works_from_one_pixel_on_and_refuses_none) {
     EXPECT_NO_THROW(infer_shapes(resnet34({}), 1, 1, 1));
     EXPECT_THROW(infer_shapes(resnet34({}), 1, 0, 5), std::invalid_argument);
     EXPECT_THROW(resnet34({.channels = 4}), std::invalid_argument);
+    EXPECT_THROW(resnet34({.base_width = 0}), std::invalid_argument);
     EXPECT_THROW(resnet34({.outputs = 0}), std::invalid_argument);
 }
 

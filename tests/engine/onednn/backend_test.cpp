@@ -111,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(Types, OneDnnHalfInBlocks,
 
 // One channel of one layer that overflows gives no plausible answer, although a ReLU follows every layer but the last.
 TEST(OneDnn, what_overflows_in_float16_reaches_the_answer_as_no_number) {
-    for (const net::Graph& graph : {net::resnet34({.channels = 1, .sex_input = true, .hidden = 16}),
+    for (const net::Graph& graph : {net::resnet34({.channels = 1, .base_width = 16, .sex_input = true, .hidden = 16}),
                                     net::unet({.channels = 1, .depth = 3, .base_width = 8})}) {
         const auto backend = make_backend({.threads = 2});
         const auto answers = [&](const Parameters& parameters, Precision precision, const Inputs& inputs) {

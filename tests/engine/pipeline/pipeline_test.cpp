@@ -89,7 +89,7 @@ TEST(Pipeline, a_known_sex_chooses_its_age) {
 }
 
 TEST(Pipeline, a_network_without_sex_answers_the_same_for_both) {
-    constexpr net::ResNet34Spec spec{.channels = 3, .sex_input = false, .hidden = 0, .outputs = 1};
+    constexpr net::ResNet34Spec spec{.channels = 3, .base_width = 16, .sex_input = false, .hidden = 0, .outputs = 1};
     testing::NaiveBackend backend;
     Models models = bright_models();
     models.age_network = {spec, testing::initial_weights(net::resnet34(spec), 5)};

@@ -97,7 +97,7 @@ TEST_P(HalfExecutor, stays_near_the_exact_answer_and_answers_in_float32) {
 }
 
 TEST(Executor, scores_both_sexes_with_one_trunk_pass) {
-    const net::Graph graph = net::resnet34({.channels = 1, .sex_input = true, .hidden = 16});
+    const net::Graph graph = net::resnet34({.channels = 1, .base_width = 16, .sex_input = true, .hidden = 16});
     const Parameters parameters = testing::random_parameters(graph, 3);
     NaiveBackend backend({.residual_in_place = true});
     Options options{.batch = 1, .height = 32, .width = 32, .keep = {"features"}, .rerun = {"sex"}};

@@ -24,7 +24,7 @@ TrainObserver silent() {
             [](const plan::ParameterSource&, const EpochRecord&) {}};
 }
 
-// A training of a small network on the sixteen radiographs.
+// A training of a narrow network on the sixteen radiographs.
 class AgeTraining {
 public:
     AgeTraining(const AgeCache& cache, const AgeCourseOptions& options, int64_t batch, bool averages = false)
@@ -67,6 +67,7 @@ protected:
 
 AgeCourseOptions with_sex() {
     AgeCourseOptions options;
+    options.network.base_width = 16;
     options.network.sex_input = true;
     return options;
 }
