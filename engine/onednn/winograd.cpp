@@ -25,17 +25,20 @@ constexpr int kColumns = kLanes == 16 ? 2 : 1;
 // Rows of the product that is a weight's gradient; they divide a panel.
 constexpr int kGradientRows = kLanes == 16 ? 8 : kLanes == 8 ? 4 : 2;
 
-constexpr int64_t kAhead = 8;  // lines of a panel that are fetched before they are needed
+constexpr int64_t kAhead = 8;  // lines of a panel that are brought into the first cache before they are needed
 
 // Rows of a product of matrices, Columns panels of it.
 template <int Rows, int Columns>
 using Sums = Lanes[Rows][Columns * kParts];
 
-// acc[i] += sum over k of a[i * a_row + k * a_step] * b[k], rows of panels that lie b_panel apart.
+// acc[i] += sum over k of a[i * a_row + k * a_step] * b[k], rows of panels that lie b_panel apart. Meanwhile as many
+// lines from `later` on are brought into the second cache.
 template <int Rows, int Columns>
 [[gnu::always_inline]] inline void multiply(const float* a, int64_t a_row, int64_t a_step, const float* b,
-                                            int64_t b_panel, int64_t count, Sums<Rows, Columns>& acc) {
+                                            int64_t b_panel, int64_t count, const float* later,
+                                            Sums<Rows, Columns>& acc) {
     for (int64_t k = 0; k < count; ++k) {
+        __builtin_prefetch(later + k * kPanel, 0, 2);
         Lanes row[Columns * kParts];
 #pragma GCC unroll 8
         for (int64_t part = 0; part < Columns * kParts; ++part) {
@@ -145,28 +148,36 @@ private:
         const int64_t out = y_.shape.c;
         const int64_t panels = out / kPanel;
         const int64_t tasks = ceil_div(panels, kColumns);  // of one product
+        const bool whole = panels % kColumns == 0;         // all tasks have as many panels
+        const auto panels_of = [&](int64_t task) {
+            return weights + task / tasks * weight_stride(in, out) + task % tasks * kColumns * in * kPanel;
+        };
         workers.parallel_for(tiling_.products() * tasks, 1, [&](int64_t begin, int64_t end) {
             for (int64_t task = begin; task < end; ++task) {
                 const int64_t product = task / tasks;
                 const int64_t panel = task % tasks * kColumns;
                 const float* a = pixels + product * tile_stride(in, block_);
-                const float* b = weights + product * weight_stride(in, out) + panel * in * kPanel;
+                const float* b = panels_of(task);
+                const float* later = panels_of(whole ? std::min(task + 1, end - 1) : task);
                 float* c = products + product * tile_stride(out, block_) + panel * block_ * kPanel;
                 if (panels - panel >= kColumns) {
-                    multiply_panels<kColumns>(a, b, count, c);
+                    multiply_panels<kColumns>(a, b, count, later, c);
                 } else {
-                    multiply_panels<1>(a, b, count, c);
+                    multiply_panels<1>(a, b, count, later, c);
                 }
             }
         });
     }
 
-    // c [Columns][block][16] = a [in / 16][block][16] * b [Columns][in][16], of `count` tiles.
+    // c [Columns][block][16] = a [in / 16][block][16] * b [Columns][in][16], of `count` tiles. A few tiles need less
+    // time than reading their weights from memory, so those that are needed next, `later`, are fetched meanwhile.
     template <int Columns>
-    void multiply_panels(const float* a, const float* b, int64_t count, float* c) const {
+    void multiply_panels(const float* a, const float* b, int64_t count, const float* later, float* c) const {
         int64_t tile = 0;
+        int64_t fetched = 0;  // of the panels at `later`
         const auto take = [&]<int Rows>(std::integral_constant<int, Rows>) {
-            multiply_rows<Rows, Columns>(a + tile * kPanel, b, c + tile * kPanel);
+            const float* fetch = fetched < Columns ? later + fetched++ * x_.shape.c * kPanel : b;
+            multiply_rows<Rows, Columns>(a + tile * kPanel, b, fetch, c + tile * kPanel);
             tile += Rows;
         };
         while (count - tile > 2 * kFewestRows) {
@@ -181,11 +192,12 @@ private:
     }
 
     template <int Rows, int Columns>
-    void multiply_rows(const float* a, const float* b, float* c) const {
+    void multiply_rows(const float* a, const float* b, const float* later, float* c) const {
         const int64_t in = x_.shape.c;
         Sums<Rows, Columns> acc = {};
         for (int64_t first = 0; first < in; first += kPanel) {
-            multiply<Rows, Columns>(a + first * block_, kPanel, 1, b + first * kPanel, in * kPanel, kPanel, acc);
+            multiply<Rows, Columns>(a + first * block_, kPanel, 1, b + first * kPanel, in * kPanel, kPanel,
+                                    later + first * kPanel, acc);
         }
 #pragma GCC unroll 12
         for (int i = 0; i < Rows; ++i) {
@@ -297,7 +309,7 @@ private:
                     float* c = weights + task / in_panels * weight_stride(x_.shape.c, out) +
                                (task % in_panels * out + k) * kPanel;
                     Sums<kGradientRows, 1> acc = {};
-                    multiply<kGradientRows, 1>(a + k / kPanel * block_ * kPanel + k % kPanel, 1, kPanel, b, 0, count,
+                    multiply<kGradientRows, 1>(a + k / kPanel * block_ * kPanel + k % kPanel, 1, kPanel, b, 0, count, b,
                                                acc);
                     for (int i = 0; i < kGradientRows; ++i) {
                         for (int64_t part = 0; part < kParts; ++part) {
