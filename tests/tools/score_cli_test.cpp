@@ -341,7 +341,7 @@ TEST(Score, every_precision_gives_nearly_the_same_age_and_says_what_computes_it)
     const double exact = std::stod(only_row(score({image}))[kAge]);
     // The model is untrained: what bfloat16 rounds off, 34 layers multiply; how far depends on the order of sums.
     for (const auto& [precision, said, most] :
-         {std::tuple{"tf32", "computing in float32", 0.0}, {"bf16", "oneDNN", 2.0}, {"f16", "f16 emulated", 0.25}}) {
+         {std::tuple{"tf32", "computing in float32", 0.0}, {"bf16", "oneDNN", 4.0}, {"f16", "f16 emulated", 0.5}}) {
         const Ran ran = score({image, "--device", "cpu", "--precision", precision});
         EXPECT_EQ(ran.code, 0) << ran.err;
         EXPECT_NEAR(std::stod(only_row(ran)[kAge]), exact, most) << precision;
