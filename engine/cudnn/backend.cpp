@@ -54,11 +54,7 @@ class Conv final : public plan::Runnable {
 public:
     Conv(const Context& context, std::shared_ptr<const Plan> plan, GraphInput x, const plan::Operands& at,
          Buffer<std::byte, Device> weight, Buffer<float, Device> bias)
-        : context_(context),
-          plan_(std::move(plan)),
-          x_(std::move(x)),
-          weight_(std::move(weight)),
-          bias_(std::move(bias)) {
+        : context_(context), plan_(std::move(plan)), x_(x), weight_(std::move(weight)), bias_(std::move(bias)) {
         tensors_ = {nullptr, weight_.data(), bias_.data()};
         if (at.residual) {
             tensors_.push_back(at.residual->data);
@@ -107,8 +103,7 @@ public:
                g.k * static_cast<int64_t>(sizeof(float)));
         stream_.synchronize();
         auto plan = plans_.plan_for(graph_of(step, at), arithmetic_of(at, options_.tf32));
-        return std::make_unique<Conv>(plans_.context(), std::move(plan), std::move(x), at, std::move(weight),
-                                      std::move(bias));
+        return std::make_unique<Conv>(plans_.context(), std::move(plan), x, at, std::move(weight), std::move(bias));
     }
 
     std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {

@@ -83,7 +83,7 @@ class OneDnnHalfInBlocks : public ::testing::TestWithParam<std::tuple<Precision,
 
 TEST_P(OneDnnHalfInBlocks, rounds_where_plain_loops_round) {
     const auto& [precision, block] = GetParam();
-    for (const net::Graph& graph : {net::resnet34({.channels = 1, .sex_input = true, .hidden = 16}),
+    for (const net::Graph& graph : {net::resnet34({.channels = 1, .base_width = 32, .sex_input = true, .hidden = 16}),
                                     net::unet({.channels = 1, .depth = 3, .base_width = 8})}) {
         const Parameters parameters = testing::random_parameters(graph, 5);
         const auto backend = make_backend({.threads = 2, .channel_block = block});
