@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <cudnn_frontend.h>
 #include <dlfcn.h>
 #include <limits>
@@ -270,7 +271,11 @@ int64_t library_version() {
 }
 
 void Context::destroy(cudnnContext* handle) {
-    fe::detail::destroy_handle(handle);
+    try {
+        fe::detail::destroy_handle(handle);
+    } catch (const std::exception& error) {
+        std::fprintf(stderr, "boneage: cudnnDestroy: %s\n", error.what());
+    }
 }
 
 Context::Context(const Stream& stream) {
