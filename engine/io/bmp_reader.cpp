@@ -90,7 +90,8 @@ private:
             }
             h.palette_size = number(46, 4);
         }
-        if (std::array kRead{1, 4, 8, 24, 32}; std::find(kRead.begin(), kRead.end(), h.bits) == kRead.end()) {
+        constexpr std::array kRead{1, 4, 8, 24, 32};
+        if (std::find(kRead.begin(), kRead.end(), h.bits) == kRead.end()) {
             source_.fail("unsupported", "is a BMP of " + std::to_string(h.bits) +
                                             " bits a pixel, which is not read; convert it to PNG");
         }
