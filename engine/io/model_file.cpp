@@ -142,7 +142,7 @@ ModelCard read_card(const SafetensorsFile& file) {
     card.recipe = entry("recipe");
     const std::string trained = entry("trained");
     if (trained != "true" && trained != "false") {
-        throw UsageError(file.path() + " must say \"true\" or \"false\" under \"trained\", not \"" + trained + "\"");
+        throw UsageError(file.path() + R"( must say "true" or "false" under "trained", not ")" + trained + "\"");
     }
     card.trained = trained == "true";
     const auto free_text = file.metadata().find("card");

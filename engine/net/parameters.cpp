@@ -112,8 +112,9 @@ std::vector<float> initial_values(const Parameter& parameter, uint64_t seed) {
     NamedRandom random(parameter.name, seed);
     switch (parameter.kind) {
         case ParameterKind::conv_weight: {
-            const auto fan_out = static_cast<double>(parameter.size() / parameter.shape[1]);
-            fill([&, deviation = std::sqrt(2.0 / fan_out)] { return deviation * random.normal(); });
+            const int64_t fan_out = parameter.size() / parameter.shape[1];
+            fill(
+                [&, deviation = std::sqrt(2.0 / static_cast<double>(fan_out))] { return deviation * random.normal(); });
             break;
         }
         case ParameterKind::conv_bias:
