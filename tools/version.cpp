@@ -2,8 +2,6 @@
 
 #include "engine/onednn/backend.h"
 
-#include <string_view>
-
 namespace boneage::tools {
 namespace {
 
@@ -18,9 +16,8 @@ std::string compiler() {
 std::string build() {
     std::string text = BONEAGE_BUILD_TYPE;
     text += BONEAGE_IS_NATIVE ? ", for the processor of the machine that built it" : ", portable x86-64";
-    constexpr std::string_view kSanitizers = BONEAGE_SANITIZERS;
-    if (!kSanitizers.empty()) {
-        text.append(", sanitizers ").append(kSanitizers);
+    if constexpr (sizeof BONEAGE_SANITIZERS > 1) {
+        text += ", sanitizers " BONEAGE_SANITIZERS;
     }
     return text;
 }
