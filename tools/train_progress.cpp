@@ -61,7 +61,7 @@ ExitCode tell_end(train::TrainEnd end, const train::Trainer& trainer, TrainProgr
     }
     std::fprintf(stderr, "%s after %lld epochs; the best was epoch %lld with a validation %s of %.4g%s: %s\n",
                  end == train::TrainEnd::stopped_early ? "stopped early" : "finished",
-                 static_cast<long long>(trainer.epochs()), static_cast<long long>(*schedule.best_epoch() + 1),
+                 static_cast<long long>(trainer.epochs()), static_cast<long long>(*schedule.best_epoch()) + 1,
                  course.metric_name().c_str(), *schedule.best(),
                  course.metric_unit().empty() ? "" : (" " + course.metric_unit()).c_str(), model.c_str());
     return ExitCode::all_well;
