@@ -1,5 +1,6 @@
 // Writes the models that tests of the program use, for small pictures: resnet34.safetensors with seeded initial
-// weights and unet.safetensors, which takes for hand what is bright. Argument: the folder.
+// weights, wide_resnet34.safetensors of the usual width, and unet.safetensors, which takes for hand what is bright.
+// Argument: the folder.
 #include "engine/io/model_file.h"
 #include "engine/pipeline/recipe.h"
 #include "tests/support/models.h"
@@ -27,9 +28,13 @@ pipeline::Recipe small_recipe() {
 void make_models(const std::filesystem::path& folder) {
     std::filesystem::create_directories(folder);
     const std::string recipe = pipeline::to_json(small_recipe());
-    constexpr net::ResNet34Spec spec{.channels = 1, .base_width = 16, .sex_input = true, .hidden = 0, .outputs = 1};
-    io::write_model((folder / "resnet34.safetensors").string(), {spec, recipe, false, "For tests."},
-                    initial_weights(net::resnet34(spec), 1), io::StoredType::f32);
+    const auto write_resnet34 = [&](const char* name, int64_t base_width) {
+        const net::ResNet34Spec spec{.channels = 1, .base_width = base_width, .sex_input = true};
+        io::write_model((folder / name).string(), {spec, recipe, false, "For tests."},
+                        initial_weights(net::resnet34(spec), 1), io::StoredType::f32);
+    };
+    write_resnet34("resnet34.safetensors", 16);
+    write_resnet34("wide_resnet34.safetensors", 64);
     io::write_model((folder / "unet.safetensors").string(), {kBrightSpec, recipe, false, "For tests."},
                     bright_weights(0.08F), io::StoredType::f32);
 }
