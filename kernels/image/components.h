@@ -1,7 +1,7 @@
 // Connected components of masks: labels, filled holes, and the largest component.
 //
 // Foreground is any value but 0 and is connected to all 8 neighbours; background is connected to 4. An image has less
-// than 2^31 pixels; on a device its width, for this bound, is rounded up to a multiple of 4.
+// than 2^31 pixels; on a device its width, for this bound, is rounded up to a multiple of 32.
 #pragma once
 
 #include "kernels/base/view.h"

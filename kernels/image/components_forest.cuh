@@ -1,47 +1,67 @@
 // The union-find under the device twins of components.h: which pixels belong together.
 #pragma once
 
-#include "kernels/base/launch.cuh"
 #include "kernels/image/components.h"
 #include "kernels/image/components_forest.h"
+#include "kernels/image/pixel_bits.cuh"
 
 #include <limits>
 
 namespace boneage {
 namespace {
 
-// Union-find in a fixed number of launches. Every pixel of the set (foreground, or background when holes are filled) is
-// a node whose parent is a node that comes no later in reading order, so a root is the first pixel of what it names.
-//   1. A block finds the components of its 32x32 tile in shared memory; pixels then point to their tile's root.
-//   2. Pixels on both sides of a tile's border unite their roots. Only these few nodes of a component move.
-//   3. Every pixel climbs to its root and becomes what is asked for.
+// Union-find in a fixed number of launches. The set (foreground, or background when holes are filled) is kept as bits,
+// and every run of them within a word is a node, named by its first pixel: y * 32 * words of a row + x. Its parent is a
+// node that comes no later in reading order, so a root is the first pixel of what it names.
+//   1. A block finds the components of its tile in shared memory; runs then point to their tile's root.
+//   2. Words on both sides of a tile's border unite their roots. Only these few nodes of a component move.
+//   3. Every run climbs to its root and its pixels become what is asked for.
 // Parents only ever decrease, by atomicMin, so threads may climb while others unite, and the roots in the end do not
 // depend on who came first.
-constexpr int kTile = 32;
-constexpr int kTileWarps = 8;
-constexpr int kTileRows = kTile / kTileWarps;  // of one warp
+constexpr int kTileWords = 8;  // of a row
+constexpr int kTileColumns = kTileWords * kWordPixels;
+constexpr int kTileRows = 32;
+constexpr int kTileThreads = kTileWords * kTileRows;  // one for each word, row after row
 
-constexpr int32_t kAbsent = std::numeric_limits<int32_t>::max();  // parent of a pixel that is not in the set
 constexpr int32_t kOutside = -1;  // root of all background that reaches the border of its image: before any pixel
 
 // The largest component so far: its pixels, then the complement of its root, so that of equals the first wins.
 using Candidate = unsigned long long;
 constexpr uint32_t kRootComplement = 0xffffffffU;
 
+// A number for each node. Of the places for the runs of a word, the first belong to those that begin at bits 0 or 1,
+// and most runs do: they lie side by side, and the places of the others are hardly ever touched.
+struct PerNode {
+    int32_t* values;
+    int32_t words;
+
+    [[nodiscard]] __device__ int32_t* of(int32_t node) const {
+        const auto n = static_cast<uint32_t>(node);
+        return values + (n % kWordPixels / 2 * static_cast<uint32_t>(words) + n / kWordPixels);
+    }
+};
+
 struct Forest {
+    uint32_t* bits;
     int32_t* parents;
     int32_t* sizes;       // pixels of a tile's component at its root, else 0; later of whole components
     Candidate* largest;   // [images]
-    int64_t image_nodes;  // from one image's nodes to the next's
+    int64_t image_words;  // from one image's words to the next's
 
-    [[nodiscard]] __device__ int32_t* parents_of_image() const { return parents + blockIdx.z * image_nodes; }
-    [[nodiscard]] __device__ int32_t* sizes_of_image() const { return sizes + blockIdx.z * image_nodes; }
+    [[nodiscard]] __device__ uint32_t* bits_of_image() const { return bits + blockIdx.z * image_words; }
+    [[nodiscard]] __device__ PerNode parents_of_image() const { return of_image(parents); }
+    [[nodiscard]] __device__ PerNode sizes_of_image() const { return of_image(sizes); }
+
+private:
+    [[nodiscard]] __device__ PerNode of_image(int32_t* values) const {
+        return {values + blockIdx.z * image_words * kWordRuns, static_cast<int32_t>(image_words)};
+    }
 };
 
 // The root above `node` while other threads may unite.
-__device__ int32_t find(const int32_t* parents, int32_t node) {
+__device__ int32_t find(const PerNode& parents, int32_t node) {
     while (node >= 0) {
-        const int32_t parent = load_relaxed(parents + node);
+        const int32_t parent = load_relaxed(parents.of(node));
         if (parent == node) {
             break;
         }
@@ -51,15 +71,15 @@ __device__ int32_t find(const int32_t* parents, int32_t node) {
 }
 
 // find(), leaving every second node on the way with a shorter one. Only in memory that long ways would lead through.
-__device__ int32_t find_and_shorten(int32_t* parents, int32_t node) {
+__device__ int32_t find_and_shorten(const PerNode& parents, int32_t node) {
     while (node >= 0) {
-        const int32_t parent = load_relaxed(parents + node);
+        const int32_t parent = load_relaxed(parents.of(node));
         if (parent == node || parent < 0) {
             return parent;
         }
-        const int32_t grandparent = load_relaxed(parents + parent);
+        const int32_t grandparent = load_relaxed(parents.of(parent));
         if (grandparent != parent) {
-            atomicMin(parents + node, grandparent);
+            atomicMin(parents.of(node), grandparent);
         }
         node = grandparent;
     }
@@ -67,13 +87,13 @@ __device__ int32_t find_and_shorten(int32_t* parents, int32_t node) {
 }
 
 template <class Find>
-__device__ void unite(int32_t* parents, int32_t a, int32_t b, const Find& root_of) {
+__device__ void unite(const PerNode& parents, int32_t a, int32_t b, const Find& root_of) {
     a = root_of(parents, a);
     b = root_of(parents, b);
     while (a != b) {
         const int32_t later = a > b ? a : b;
         const int32_t earlier = a > b ? b : a;
-        const int32_t parent = atomicMin(parents + later, earlier);
+        const int32_t parent = atomicMin(parents.of(later), earlier);
         if (parent == later) {
             return;  // it still was a root, and hangs below `earlier` now
         }
@@ -84,9 +104,9 @@ __device__ void unite(int32_t* parents, int32_t a, int32_t b, const Find& root_o
 }
 
 // The root above `node` once nobody unites any more: through the caches, and neighbours climb the same way.
-__device__ int32_t settled_root(const int32_t* parents, int32_t node) {
+__device__ int32_t settled_root(const PerNode& parents, int32_t node) {
     while (node >= 0) {
-        const int32_t parent = parents[node];
+        const int32_t parent = *parents.of(node);
         if (parent == node) {
             break;
         }
@@ -95,24 +115,123 @@ __device__ int32_t settled_root(const int32_t* parents, int32_t node) {
     return node;
 }
 
+// The word that a thread of a tile's block works on.
+struct TileWord {
+    int64_t y;
+    int64_t column;  // of words
+    bool inside;
+    int32_t node;   // of its first pixel
+    int64_t index;  // among the words of its image
+
+    template <class P>
+    __device__ explicit TileWord(const Image<P, Device>& image)
+        : y(static_cast<int64_t>(blockIdx.y) * kTileRows + threadIdx.x / kTileWords),
+          column(static_cast<int64_t>(blockIdx.x) * kTileWords + threadIdx.x % kTileWords) {
+        const int64_t row_words = mask_row_words(image.width);
+        inside = y < image.height && column < row_words;
+        index = y * row_words + column;
+        node = static_cast<int32_t>(index * kWordPixels);
+    }
+};
+
+template <class P>
+__device__ __forceinline__ bool has_tile(const Image<P, Device>& image) {
+    return static_cast<int64_t>(blockIdx.y) * kTileRows < image.height &&
+           static_cast<int64_t>(blockIdx.x) * kTileColumns < image.width;
+}
+
+// Pixels are loaded and stored 16 at a time, two rows of a warp's four in one access; the words that hold them are the
+// threads', eight in each row.
+struct TileChunk {
+    int64_t x, y;
+    int lane;   // whose word holds them
+    int shift;  // and from which bit on
+
+    __device__ explicit TileChunk(int step) {
+        const auto in_warp = static_cast<int>(threadIdx.x) % 32;
+        const int row = 2 * step + in_warp / 16;
+        x = static_cast<int64_t>(blockIdx.x) * kTileColumns + in_warp % 16 * 16;
+        y = static_cast<int64_t>(blockIdx.y) * kTileRows + threadIdx.x / 32 * 4 + row;
+        lane = row * kTileWords + in_warp % 16 / 2;
+        shift = in_warp % 2 * 16;
+    }
+};
+
+// The thread's word of the set. Whole warps call it.
+template <bool background>
+__device__ uint32_t load_word(const Image<const uint8_t, Device>& mask) {
+    const bool vectors = vector_rows<16>(mask);
+    uint32_t half[2];
+#pragma unroll
+    for (int step = 0; step < 2; ++step) {
+        const TileChunk chunk(step);
+        half[step] = 0;
+        if (chunk.y < mask.height && chunk.x < mask.width) {
+            half[step] = nonzero_bits(load_vector<16>(mask.row(chunk.y), chunk.x, mask.width, vectors));
+            if (background) {
+                half[step] = ~half[step] & low_bits(16) & low_bits(mask.width - chunk.x);
+            }
+        }
+    }
+    const auto lane = static_cast<int>(threadIdx.x) % 32;
+    uint32_t word = 0;
+#pragma unroll
+    for (int step = 0; step < 2; ++step) {
+        const uint32_t whole = half[step] | __shfl_down_sync(kAllLanes, half[step], 1) << 16;
+        const uint32_t mine = __shfl_sync(kAllLanes, whole, lane % 16 * 2);
+        word = lane / 16 == step ? mine : word;
+    }
+    return word;
+}
+
+// A word of the set and those around it, from which every pair of runs that touch is found.
+struct WordAndAbove {
+    uint32_t own, left, right;
+    uint32_t above, above_left, above_right;
+
+    // Calls join(bit, bit above) with where two runs begin that belong together, counted from the first bit of this
+    // word and of the one above it: the words beside that one begin at -32 and at 32.
+    template <bool background, class Join>
+    __device__ void for_contacts(const Join& join) const {
+        const uint32_t to_left = own << 1 | left >> 31;
+        const uint32_t to_right = own >> 1 | right << 31;
+        const uint32_t to_above_left = above << 1 | above_left >> 31;
+        const uint32_t to_above_right = above >> 1 | above_right << 31;
+        // Where the pixels to the left touch as well, they do the work.
+        for_bits(own & above & ~(to_left & to_above_left),
+                 [&](int bit) { join(run_begin(own, bit), run_begin(above, bit)); });
+        if constexpr (!background) {
+            for_bits(own & ~above & to_above_left & ~to_left, [&](int bit) {
+                join(bit, bit > 0 ? run_begin(above, bit - 1) : run_begin(above_left, kWordPixels - 1) - kWordPixels);
+            });
+            for_bits(own & ~above & to_above_right & ~to_right, [&](int bit) { join(run_begin(own, bit), bit + 1); });
+        }
+    }
+};
+
 // What step 1 also finds out about its tile's components.
 enum class About { nothing, border, sizes };
 
-// Components of one tile. A warp sees a row as the bits of a word: runs need no union, and of the places where two rows
-// touch, bit operations leave one for each pair of runs.
+// The pixels of a word that lie on the border of its image.
+__device__ __forceinline__ uint32_t border_bits(const Image<const uint8_t, Device>& mask, const TileWord& word) {
+    const int64_t last = mask.width - 1 - word.column * kWordPixels;
+    const bool whole = word.y == 0 || word.y == mask.height - 1;
+    return whole ? kAllLanes : (word.column == 0 ? 1U : 0U) | (last < kWordPixels ? 1U << last : 0U);
+}
+
 template <About about>
-__global__ void __launch_bounds__(32 * kTileWarps)
+__global__ void __launch_bounds__(kTileThreads)
     tile_kernel(const Image<const uint8_t, Device>* masks, const Forest forest, ComponentStats* stats) {
     constexpr bool kBackground = about == About::border;
-    __shared__ int32_t parents[kTile * kTile];
-    __shared__ uint32_t row_bits[kTile];
-    __shared__ int32_t
-        known[about == About::nothing ? 1 : kTile * kTile];  // of a root: its size, or reaches the border
+    __shared__ uint32_t words[kTileThreads];
+    __shared__ int32_t parent_values[kTileThreads * kWordRuns];
+    __shared__ int32_t known_values[about == About::nothing ? 1 : kTileThreads * kWordRuns];
+    const PerNode parents{parent_values, kTileThreads};
+    const PerNode known{known_values, kTileThreads};  // of a root: its size, or whether it reaches the border
     const Image<const uint8_t, Device> mask = masks[blockIdx.z];
-    const auto lane = static_cast<int32_t>(threadIdx.x);
-    const auto first_row = static_cast<int32_t>(threadIdx.y) * kTileRows;
+    const auto thread = static_cast<int32_t>(threadIdx.x);
     if constexpr (about == About::sizes) {
-        if (blockIdx.x == 0 && blockIdx.y == 0 && threadIdx.y == 0 && lane == 0) {
+        if (blockIdx.x == 0 && blockIdx.y == 0 && thread == 0) {
             forest.largest[blockIdx.z] = 0;
             stats[blockIdx.z] = {};
             if (!mask.empty()) {
@@ -121,193 +240,169 @@ __global__ void __launch_bounds__(32 * kTileWarps)
             }
         }
     }
-    const int64_t top = static_cast<int64_t>(blockIdx.y) * kTile;
-    const int64_t left = static_cast<int64_t>(blockIdx.x) * kTile;
-    if (top >= mask.height || left >= mask.width) {
+    if (!has_tile(mask)) {
         return;
     }
-    const int64_t x = left + lane;
-    uint32_t bits[kTileRows];
-#pragma unroll
-    for (int k = 0; k < kTileRows; ++k) {
-        const int64_t y = top + first_row + k;
-        const bool in_set = y < mask.height && x < mask.width && (mask.at(y, x) == 0) == kBackground;
-        bits[k] = __ballot_sync(0xffffffffU, in_set);
+    const uint32_t own = load_word<kBackground>(mask);
+    words[thread] = own;
+    const TileWord word(mask);
+    if (word.inside) {
+        forest.bits_of_image()[word.index] = own;
     }
-#pragma unroll
-    for (int k = 0; k < kTileRows; ++k) {
-        const int32_t node = (first_row + k) * kTile + lane;
-        // A run begins after the last pixel to the left that is not in the set.
-        const int32_t begin = 32 - __clz(static_cast<int>(~bits[k] & ((1U << lane) - 1U)));
-        parents[node] = node - lane + begin;
+    if (__syncthreads_or(own != 0 ? 1 : 0) == 0) {
+        return;
+    }
+    const int32_t column = thread % kTileWords;
+    const int32_t first_node = thread * kWordPixels;
+    const auto beside = [&](int32_t at, int step) {
+        const bool in_tile = column + step >= 0 && column + step < kTileWords;
+        return in_tile ? words[at + step] : 0U;
+    };
+    // A run begins in the first word that it fills to the end without a gap.
+    for_runs(own, [&](int begin, uint32_t) {
+        int32_t first = first_node + begin;
+        if (begin == 0) {
+            int32_t at = thread;
+            while (at % kTileWords > 0 && words[at - 1] >> 31 != 0) {
+                --at;
+                first = at * kWordPixels + run_begin(words[at], kWordPixels - 1);
+                if (first > at * kWordPixels) {
+                    break;
+                }
+            }
+        }
+        *parents.of(first_node + begin) = first;
         if constexpr (about != About::nothing) {
-            known[node] = 0;
+            *known.of(first_node + begin) = 0;
         }
-        if (lane == 0) {
-            row_bits[first_row + k] = bits[k];
-        }
+    });
+    __syncthreads();
+    if (thread >= kTileWords) {
+        const int32_t above = thread - kTileWords;
+        const WordAndAbove near{own,          beside(thread, -1), beside(thread, 1),
+                                words[above], beside(above, -1),  beside(above, 1)};
+        near.for_contacts<kBackground>(
+            [&](int bit, int bit_above) { unite(parents, first_node + bit, above * kWordPixels + bit_above, find); });
     }
     __syncthreads();
-    for (int k = 0; k < kTileRows; ++k) {
-        const int row = first_row + k;
-        if (row == 0) {
-            continue;
-        }
-        const uint32_t own = bits[k];
-        const uint32_t above = row_bits[row - 1];
-        const int32_t node = row * kTile + lane;
-        const auto at = [lane](uint32_t word) { return (word >> lane & 1U) != 0; };
-        // Where the pixels to the left touch as well, they do the work.
-        if (at(own & above & ~(own << 1 & above << 1))) {
-            unite(parents, node, node - kTile, find);
-        }
-        if constexpr (!kBackground) {
-            if (at(own & ~above & above << 1 & ~(own << 1))) {
-                unite(parents, node, node - kTile - 1, find);
-            }
-            if (at(own & ~above & above >> 1 & ~(own >> 1))) {
-                unite(parents, node, node - kTile + 1, find);
-            }
-        }
-    }
-    __syncthreads();
-    int32_t roots[kTileRows];
-#pragma unroll
-    for (int k = 0; k < kTileRows; ++k) {
-        const int64_t y = top + first_row + k;
-        const uint32_t from_here = bits[k] >> lane;
-        const bool in_set = (from_here & 1U) != 0;
-        roots[k] = in_set ? find(parents, (first_row + k) * kTile + lane) : kAbsent;
-        if constexpr (about == About::sizes) {
-            const bool begins = in_set && (lane == 0 || (bits[k] >> (lane - 1) & 1U) == 0);
-            if (begins) {
-                const int past = __ffs(static_cast<int>(~from_here));  // 0: none of 32
-                atomicAdd(&known[roots[k]], past == 0 ? 32 : past - 1);
-            }
-        }
-        if constexpr (about == About::border) {
-            if (in_set && (x == 0 || y == 0 || x == mask.width - 1 || y == mask.height - 1)) {
-                atomicOr(&known[roots[k]], 1);
-            }
-        }
-    }
     if constexpr (about != About::nothing) {
+        for_runs(own, [&](int begin, uint32_t run) {
+            const int32_t root = find(parents, first_node + begin);
+            atomicMin(parents.of(first_node + begin), root);  // found again below
+            if (about == About::sizes) {
+                atomicAdd(known.of(root), __popc(run));
+            } else if ((run & border_bits(mask, word)) != 0) {
+                atomicOr(known.of(root), 1);
+            }
+        });
         __syncthreads();
     }
-    const auto pitch = static_cast<int32_t>(forest_pitch(mask.width));
-    int32_t* const image_parents = forest.parents_of_image();
-    int32_t* const image_sizes = forest.sizes_of_image();
-#pragma unroll
-    for (int k = 0; k < kTileRows; ++k) {
-        const int64_t y = top + first_row + k;
-        if (y >= mask.height || x >= pitch) {
-            continue;  // nodes up to the pitch exist, absent, so that four at a time may be read
+    const PerNode image_parents = forest.parents_of_image();
+    const PerNode image_sizes = forest.sizes_of_image();
+    const auto row_nodes = static_cast<int32_t>(mask_row_words(mask.width)) * kWordPixels;
+    const int32_t tile_node = word.node - thread / kTileWords * row_nodes - column * kWordPixels;
+    for_runs(own, [&](int begin, uint32_t) {
+        const int32_t root = find(parents, first_node + begin);
+        int32_t parent = tile_node + root / kTileColumns * row_nodes + root % kTileColumns;
+        if constexpr (about == About::border) {
+            parent = *known.of(root) != 0 ? kOutside : parent;
         }
-        const int32_t root = roots[k];
-        int32_t parent = kAbsent;
-        if (root != kAbsent) {
-            parent = static_cast<int32_t>(top + root / kTile) * pitch + static_cast<int32_t>(left + root % kTile);
-            if constexpr (about == About::border) {
-                parent = known[root] != 0 ? kOutside : parent;
-            }
-        }
-        const auto node = static_cast<int32_t>(y * pitch + x);
-        image_parents[node] = parent;
+        *image_parents.of(word.node + begin) = parent;
         if constexpr (about == About::sizes) {
-            image_sizes[node] = parent == node ? known[root] : 0;
+            *image_sizes.of(word.node + begin) = root == first_node + begin ? *known.of(root) : 0;
+        }
+    });
+}
+
+// Unites across the borders between tiles. Threads count first the words of the rows that begin a tile, then the rows
+// of the columns that do.
+template <bool background>
+__global__ void __launch_bounds__(kTileThreads)
+    borders_kernel(const Image<const uint8_t, Device>* masks, const Forest forest) {
+    const Image<const uint8_t, Device> mask = masks[blockIdx.z];
+    if (mask.empty()) {
+        return;
+    }
+    const auto height = static_cast<int32_t>(mask.height);
+    const auto row_words = static_cast<int32_t>(mask_row_words(mask.width));
+    const int32_t in_rows = (height - 1) / kTileRows * row_words;
+    const int32_t in_columns = (row_words - 1) / kTileWords * height;
+    auto index = static_cast<int32_t>(blockIdx.x * kTileThreads + threadIdx.x);
+    const bool along_row = index < in_rows;
+    index -= along_row ? 0 : in_rows;
+    if (!along_row && index >= in_columns) {
+        return;
+    }
+    const int32_t y = along_row ? (index / row_words + 1) * kTileRows : index % height;
+    const int32_t column = along_row ? index % row_words : (index / height + 1) * kTileWords;
+    const uint32_t* const bits = forest.bits_of_image();
+    const auto word = [&](int32_t row, int32_t at) {
+        return row >= 0 && at >= 0 && at < row_words ? bits[row * row_words + at] : 0U;
+    };
+    const PerNode parents = forest.parents_of_image();
+    const int32_t node = (y * row_words + column) * kWordPixels;
+    const int32_t above = node - row_words * kWordPixels;
+    const auto join = [&parents](int32_t a, int32_t b) { unite(parents, a, b, find_and_shorten); };
+    const uint32_t own_left = word(y, column - 1);
+    const uint32_t above_left = word(y - 1, column - 1);
+    const WordAndAbove near{word(y, column),     own_left,   along_row ? word(y, column + 1) : 0U,
+                            word(y - 1, column), above_left, along_row ? word(y - 1, column + 1) : 0U};
+    if (along_row) {
+        near.for_contacts<background>([&](int bit, int bit_above) { join(node + bit, above + bit_above); });
+        return;
+    }
+    const auto last_run = [](uint32_t bits_of_word) { return run_begin(bits_of_word, kWordPixels - 1) - kWordPixels; };
+    const bool right = (near.own & 1U) != 0;
+    const bool left = own_left >> 31 != 0;
+    const bool right_above = (near.above & 1U) != 0;
+    const bool left_above = above_left >> 31 != 0;
+    if (right && left) {
+        // The row above may do it only within a tile: at a tile's first row each side would wait for the other.
+        if (y % kTileRows == 0 || !(right_above && left_above)) {
+            join(node, node + last_run(own_left));
+        }
+    } else if (!background) {
+        if (right && left_above && !right_above) {
+            join(node, above + last_run(above_left));
+        }
+        if (left && right_above && !left_above) {
+            join(node + last_run(own_left), above);
         }
     }
 }
 
-// Unites across the borders between tiles: blockIdx.y counts first the rows, then the columns that begin a tile. Which
-// pixels are absent never changes, so parents that other threads lower still tell.
-template <bool background>
-__global__ void __launch_bounds__(256)
-    borders_kernel(const Image<const uint8_t, Device>* masks, const Forest forest, unsigned row_borders) {
-    const Image<const uint8_t, Device> mask = masks[blockIdx.z];
-    const auto height = static_cast<int32_t>(mask.height);
-    const auto width = static_cast<int32_t>(mask.width);
-    const auto pitch = static_cast<int32_t>(forest_pitch(width));
-    const auto along = static_cast<int32_t>(blockIdx.x * 256 + threadIdx.x);
-    int32_t* const parents = forest.parents_of_image();
-    const auto join = [parents](int32_t a, int32_t b) { unite(parents, a, b, find_and_shorten); };
-    const auto present = [parents](int32_t node) { return load_relaxed(parents + node) != kAbsent; };
-    if (blockIdx.y < row_borders) {
-        const int64_t border = (static_cast<int64_t>(blockIdx.y) + 1) * kTile;
-        if (border >= height || along >= width) {
-            return;
-        }
-        const int32_t node = static_cast<int32_t>(border) * pitch + along;
-        if (!present(node)) {
-            return;
-        }
-        const int32_t above = node - pitch;
-        const bool left = along > 0 && present(node - 1);
-        const bool above_left = along > 0 && present(above - 1);
-        if (present(above)) {
-            if (!(left && above_left)) {
-                join(node, above);
-            }
-        } else if (!background) {
-            if (above_left && !left) {
-                join(node, above - 1);
-            }
-            if (along + 1 < width && present(above + 1) && !present(node + 1)) {
-                join(node, above + 1);
-            }
-        }
-    } else {
-        const int64_t border = (static_cast<int64_t>(blockIdx.y) - row_borders + 1) * kTile;
-        if (border >= width || along >= height) {
-            return;
-        }
-        const int32_t node = along * pitch + static_cast<int32_t>(border);
-        const bool right = present(node);
-        const bool left = present(node - 1);
-        const bool above_right = along > 0 && present(node - pitch);
-        const bool above_left = along > 0 && present(node - pitch - 1);
-        if (right && left) {
-            // The row above may do it only within a tile: at a tile's first row each side would wait for the other.
-            if (along % kTile == 0 || !(above_right && above_left)) {
-                join(node, node - 1);
-            }
-        } else if (!background) {
-            if (right && above_left && !above_right) {
-                join(node, node - pitch - 1);
-            }
-            if (left && above_right && !above_left) {
-                join(node - 1, node - pitch);
-            }
-        }
-    }
+// How the kernels are launched that have a block for each tile. Statistics are assigned even where no image has a
+// pixel.
+template <class P>
+Launch tile_launch(const Stream& stream, const Batch<P, Device>& batch, unsigned least) {
+    const unsigned tiles_x = blocks_for(batch.max_width, kTileColumns);
+    const unsigned tiles_y = blocks_for(batch.max_height, kTileRows);
+    return {
+        dim3(tiles_x > least ? tiles_x : least, tiles_y > least ? tiles_y : least, static_cast<unsigned>(batch.count)),
+        dim3(kTileThreads), stream};
 }
 
 // Steps 1 and 2.
 template <About about>
 Forest grow_forest(Stream& stream, const Batch<const uint8_t, Device>& mask, Bytes<Device> scratch,
                    ComponentStats* stats) {
-    const int64_t image_nodes = forest_nodes(mask.max_height, mask.max_width);
-    expects(image_nodes < int64_t{1} << 31, "an image has at most 2^31 - 1 pixels");
+    const int64_t image_words = mask_words(mask.max_height, mask.max_width);
+    expects(image_words * kWordPixels < int64_t{1} << 31, "an image has at most 2^31 - 1 pixels");
     expects(mask.count == 0 || scratch.size >= components_scratch_bytes(mask.max_height, mask.max_width, mask.count),
             "scratch is too small");
     ScratchCursor cursor(scratch);
     Forest forest{};
-    forest.parents = cursor.template take<int32_t>(mask.count * image_nodes);
-    forest.sizes = cursor.template take<int32_t>(mask.count * image_nodes);
+    forest.bits = cursor.template take<uint32_t>(mask.count * image_words);
+    forest.parents = cursor.template take<int32_t>(mask.count * image_words * kWordRuns);
+    forest.sizes = cursor.template take<int32_t>(mask.count * image_words * kWordRuns);
     forest.largest = cursor.template take<Candidate>(mask.count);
-    forest.image_nodes = image_nodes;
-    const auto images = static_cast<unsigned>(mask.count);
-    const unsigned tiles_x = blocks_for(mask.max_width, kTile);
-    const unsigned tiles_y = blocks_for(mask.max_height, kTile);
-    // Statistics are assigned even where no image has a pixel.
-    const unsigned least = about == About::sizes ? 1 : 0;
-    const dim3 tiles(tiles_x > least ? tiles_x : least, tiles_y > least ? tiles_y : least, images);
-    Launch{tiles, dim3(32, kTileWarps), stream}(tile_kernel<about>, mask.images, forest, stats);
-    if (tiles_x * tiles_y > 0) {
-        const dim3 borders(blocks_for(mask.max_width > mask.max_height ? mask.max_width : mask.max_height, 256),
-                           tiles_y - 1 + tiles_x - 1, images);
-        Launch{borders, dim3(256), stream}(borders_kernel<about == About::border>, mask.images, forest, tiles_y - 1);
-    }
+    forest.image_words = image_words;
+    tile_launch(stream, mask, about == About::sizes ? 1 : 0)(tile_kernel<about>, mask.images, forest, stats);
+    const int64_t row_words = mask_row_words(mask.max_width);
+    const int64_t in_rows = mask.max_height > 0 ? (mask.max_height - 1) / kTileRows * row_words : 0;
+    const int64_t in_columns = row_words > 0 ? (row_words - 1) / kTileWords * mask.max_height : 0;
+    const dim3 borders(blocks_for(in_rows + in_columns, kTileThreads), 1, static_cast<unsigned>(mask.count));
+    Launch{borders, dim3(kTileThreads), stream}(borders_kernel<about == About::border>, mask.images, forest);
     return forest;
 }
 

@@ -64,7 +64,7 @@ boneage_mutant(contrast_without_barrier_after_clearing image/contrast.cu contras
 boneage_mutant(loss_without_barrier_before_the_total nn/loss.cu loss
     "    __syncthreads();\n    if (threadIdx.x == 0) {\n        *loss = whole_loss" "    if (threadIdx.x == 0) {\n        *loss = whole_loss")
 boneage_mutant(components_without_barrier_after_uniting image/components_forest.cuh components
-    "    __syncthreads();\n    int32_t roots[kTileRows];" "    int32_t roots[kTileRows];" image/components.cu)
+    "    __syncthreads();\n    if constexpr (about != About::nothing) {" "    if constexpr (about != About::nothing) {" image/components.cu)
 
 # Lost updates.
 boneage_mutant(contrast_counts_without_atomics image/contrast.cu contrast

@@ -23,23 +23,30 @@ PaddedImage<uint8_t> noise(int64_t height, int64_t width, uint64_t seed, float d
 Masks hard_masks() {
     Masks masks;
     masks.push_back(testing::spiral(97));
-    masks.push_back(painted(70, 101, [](int64_t y, int64_t x) { return x % 2 == 0 || y == 69; }));  // a comb
-    masks.push_back(painted(67, 65, [](int64_t y, int64_t x) { return y % 2 == 0 || x == 64 * (y / 2 % 2); }));
-    masks.push_back(painted(64, 96, [](int64_t y, int64_t x) { return (y + x) % 2 == 0; }));          // a chessboard
+    masks.push_back(testing::spiral(290));
+    masks.push_back(painted(70, 301, [](int64_t y, int64_t x) { return x % 2 == 0 || y == 69; }));  // a comb
+    masks.push_back(painted(67, 301, [](int64_t y, int64_t x) { return y % 2 == 0 || x == 300 * (y / 2 % 2); }));
+    masks.push_back(painted(64, 96, [](int64_t y, int64_t x) { return (y + x) % 2 == 0; }));  // chessboards
+    masks.push_back(painted(37, 519, [](int64_t y, int64_t x) { return (y + x) % 2 == 0; }));
     masks.push_back(painted(80, 66, [](int64_t y, int64_t x) { return y % 2 == 0 && x % 2 == 0; }));  // equal sizes
     masks.push_back(painted(64, 64, [](int64_t, int64_t) { return true; }));
     masks.push_back(painted(33, 40, [](int64_t, int64_t) { return false; }));
-    masks.push_back(noise(130, 131, 1, 0.407F));
-    masks.push_back(noise(101, 99, 2, 0.593F));
+    masks.push_back(noise(130, 531, 1, 0.407F));
+    masks.push_back(noise(101, 299, 2, 0.593F));
     masks.push_back(noise(96, 64, 3, 0.41F));
     masks.push_back(noise(1, 200, 4, 0.8F));
     masks.push_back(noise(200, 1, 5, 0.8F));
     masks.push_back(PaddedImage<uint8_t>(0, 0));
     masks.push_back(testing::random_mask(150, 200, 6));
     // Rings: background that is not the border's, in every tile.
-    masks.push_back(painted(100, 90, [](int64_t y, int64_t x) { return y % 11 % 10 == 0 || x % 9 % 8 == 0; }));
-    // Two diagonals that meet at the corners of tiles.
+    masks.push_back(painted(100, 290, [](int64_t y, int64_t x) { return y % 11 % 10 == 0 || x % 9 % 8 == 0; }));
+    // Diagonals that meet at the corners of words, and of tiles.
     masks.push_back(painted(96, 96, [](int64_t y, int64_t x) { return y == x || y == 95 - x; }));
+    masks.push_back(painted(96, 600, [](int64_t y, int64_t x) { return y + 224 == x || 287 - y == x; }));
+    masks.push_back(painted(96, 600, [](int64_t y, int64_t x) { return y + 192 == x || 319 - y == x; }));
+    // Rows that fill words and tiles to their ends and touch the next row by a corner only.
+    masks.push_back(painted(66, 520, [](int64_t y, int64_t x) { return x / 32 % 2 == y % 2; }));
+    masks.push_back(painted(66, 520, [](int64_t y, int64_t x) { return x / 256 % 2 == y / 32 % 2; }));
     return masks;
 }
 
