@@ -12,7 +12,7 @@ __device__ void store_word(const Image<uint8_t, Device>& dst, uint32_t word) {
         const TileChunk chunk(step);
         const uint32_t bits = __shfl_sync(kAllLanes, word, chunk.lane) >> chunk.shift;
         if (chunk.y < dst.height && chunk.x < dst.width) {
-            store_vector(dst.row(chunk.y), chunk.x, dst.width, vectors, bytes_of_bits(bits));
+            store_vector(dst.row(chunk.y), chunk.x, dst.width, vectors, pixels_of_bits<uint8_t, 16>(bits));
         }
     }
 }

@@ -275,7 +275,8 @@ ElementRow element_row(const MorphologyParams& params, int64_t i) {
 template <class P, class Space>
 int64_t morphology_scratch_bytes(const MorphologyParams& params, int64_t max_height, int64_t max_width, int64_t parts) {
     if constexpr (std::is_same_v<Space, Device>) {
-        return device_plan(params).images * scratch_part<P>(parts * max_height * device_pitch<P>(max_width));
+        return scratch_part<uint8_t>(parts * mask_tiles(max_height, max_width)) +
+               device_plan(params).images * scratch_part<P>(parts * max_height * device_pitch<P>(max_width));
     } else {
         const MorphologyParams pass = merged(params);
         const int64_t image = round_up(max_height * max_width, kScratchAlignment);

@@ -4,7 +4,8 @@ namespace boneage {
 namespace {
 
 // Two ways, chosen by the element's size alone. Elements up to about 60x60 pass once over the image, in shared memory:
-// tile_kernel. Larger ones are composed of many passes that look at nine pixels each: spread_kernel.
+// bits_kernel over what is a mask, tile_kernel over the rest. Larger ones are composed of many passes that look at nine
+// pixels each: spread_kernel.
 
 // How far a pass looks; a side of 0 is not looked at.
 struct Reach {
@@ -58,13 +59,14 @@ __global__ void __launch_bounds__(32 * kMapWarps)
 template <class P, bool erodes>
 class Pass {
 public:
-    Pass(const Stream& stream, const Batch<const P, Device>& shapes, const MorphologyParams& params,
+    Pass(const Stream& stream, const Batch<const P, Device>& shapes, const MorphologyParams& params, uint8_t* done,
          const Plane<P>* scratch)
         : stream_(stream),
           shapes_(shapes),
           pass_(merged(params)),
           anchor_(anchor_of(params)),
           plan_(device_plan(params)),
+          done_(done),
           spare_(scratch),
           wide_(scratch + plan_.spares),
           high_(wide_ + 2) {}
@@ -83,10 +85,18 @@ public:
 
 private:
     void in_tile(const Plane<const P>& from, const Plane<P>& to) const {
-        const dim3 grid(blocks_for(shapes_.max_width, kColumns), blocks_for(shapes_.max_height, int64_t{2} * kHalf),
-                        static_cast<unsigned>(shapes_.count));
-        Launch{grid, dim3(kThreads), stream_, static_cast<size_t>(tile_memory(pass_).bytes())}(
-            tile_kernel<P, erodes>, shapes_.images, from, to, element_of(pass_, anchor_));
+        const Element element = element_of(pass_, anchor_);
+        const auto images = static_cast<unsigned>(shapes_.count);
+        const unsigned rows = blocks_for(shapes_.max_height, kBitRows);
+        const bool as_bits = element.last_level < kBitLevels;
+        if (as_bits) {
+            Launch{dim3(blocks_for(shapes_.max_width, kBitColumns), rows, images), dim3(kThreads), stream_,
+                   static_cast<size_t>(bits_memory(element))}(bits_kernel<P, erodes>, shapes_.images, from, to, element,
+                                                              done_);
+        }
+        Launch{dim3(blocks_for(shapes_.max_width, kColumns), rows, images), dim3(kThreads), stream_,
+               static_cast<size_t>(tile_memory(pass_).bytes())}(tile_kernel<P, erodes>, shapes_.images, from, to,
+                                                                element, as_bits ? done_ : nullptr);
     }
 
     void spread(const Plane<const P>& from, const Plane<const P>& also, const Plane<P>& to, const Reach& reach) const {
@@ -164,6 +174,7 @@ private:
     MorphologyParams pass_;
     Anchor anchor_;
     DevicePlan plan_;
+    uint8_t* done_;  // for each tile of a mask
     const Plane<P>* spare_;
     const Plane<P>* wide_;
     const Plane<P>* high_;
@@ -181,6 +192,7 @@ void morphology(Stream& stream, Batch<const P, Device> src, Batch<P, Device> dst
                 scratch.size >= morphology_scratch_bytes<P, Device>(params, src.max_height, src.max_width, src.count),
             "scratch is too small");
     ScratchCursor cursor(scratch);
+    auto* const done = cursor.template take<uint8_t>(src.count * mask_tiles(src.max_height, src.max_width));
     constexpr int kMostImages = 7;
     const int64_t pitch = device_pitch<P>(src.max_width);
     Plane<P> planes[kMostImages];
@@ -193,18 +205,18 @@ void morphology(Stream& stream, Batch<const P, Device> src, Batch<P, Device> dst
     const Plane<P>& between = planes[0];
     switch (params.op) {
         case MorphologyOp::dilate:
-            Pass<P, false>(stream, src, params, planes).run(from, to);
+            Pass<P, false>(stream, src, params, done, planes).run(from, to);
             break;
         case MorphologyOp::erode:
-            Pass<P, true>(stream, src, params, planes).run(from, to);
+            Pass<P, true>(stream, src, params, done, planes).run(from, to);
             break;
         case MorphologyOp::open:
-            Pass<P, true>(stream, src, params, planes + 1).run(from, between);
-            Pass<P, false>(stream, src, params, planes + 1).run(between.constant(), to);
+            Pass<P, true>(stream, src, params, done, planes + 1).run(from, between);
+            Pass<P, false>(stream, src, params, done, planes + 1).run(between.constant(), to);
             break;
         case MorphologyOp::close:
-            Pass<P, false>(stream, src, params, planes + 1).run(from, between);
-            Pass<P, true>(stream, src, params, planes + 1).run(between.constant(), to);
+            Pass<P, false>(stream, src, params, done, planes + 1).run(from, between);
+            Pass<P, true>(stream, src, params, done, planes + 1).run(between.constant(), to);
             break;
     }
 }

@@ -36,6 +36,9 @@ inline Anchor anchor_of(const MorphologyParams& params) {
 inline constexpr int64_t kTileColumns = 64;
 inline constexpr int64_t kTileHalf = 32;
 inline constexpr int64_t kTileElementRows = 64;  // most rows of an element
+// Before it, tiles of this size are tried as masks, whose pixels are bits.
+inline constexpr int64_t kMaskTileColumns = 2 * kTileColumns;
+inline constexpr int64_t kMaskTileRows = 2 * kTileHalf;
 // What every device grants a block that does not ask for more.
 inline constexpr int64_t kTileBytes = 48 * 1024;
 
@@ -66,6 +69,10 @@ inline DevicePlan device_plan(const MorphologyParams& params) {
     const bool two = params.op == MorphologyOp::open || params.op == MorphologyOp::close;
     plan.images = plan.spares + (two ? 1 : 0) + (plan.in_tile ? 0 : 4);
     return plan;
+}
+
+inline int64_t mask_tiles(int64_t height, int64_t width) {
+    return ceil_div(height, kMaskTileRows) * ceil_div(width, kMaskTileColumns);
 }
 
 template <class P>

@@ -1,9 +1,7 @@
 // One erosion or dilation by an element that fits into shared memory with the pixels it meets.
 #pragma once
 
-#include "kernels/image/morphology.h"
-#include "kernels/image/morphology_math.h"
-#include "kernels/image/pixel_vectors.cuh"
+#include "kernels/image/morphology_bits.cuh"
 
 namespace boneage {
 namespace {
@@ -12,8 +10,6 @@ namespace {
 // halves of words. The halves are 32 rows apart, not neighbours: then a step to the side moves both by whole words.
 constexpr int kColumns = static_cast<int>(kTileColumns);
 constexpr int kHalf = static_cast<int>(kTileHalf);
-constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / 32;
 constexpr int kResults = kColumns * kHalf / kThreads;  // words of one thread, one below the other
 
 template <bool erodes>
@@ -25,38 +21,6 @@ template <bool erodes>
 constexpr uint32_t kNeutral = erodes ? 0xffffU : 0U;
 template <bool erodes>
 constexpr uint32_t kNeutralWord = kNeutral<erodes> * 0x10001U;
-
-// One image for each of the batch: the batch's own, or one of the same size in scratch.
-template <class P>
-struct Plane {
-    const Image<P, Device>* images = nullptr;
-    P* scratch = nullptr;
-    int64_t pitch = 0;
-    int64_t image_pixels = 0;
-
-    template <class Any>
-    [[nodiscard]] __device__ Image<P, Device> like(const Image<Any, Device>& image) const {
-        return images != nullptr
-                   ? images[blockIdx.z]
-                   : Image<P, Device>(scratch + blockIdx.z * image_pixels, image.height, image.width, pitch);
-    }
-    Plane<const P> constant() const { return {nullptr, scratch, pitch, image_pixels}; }  // of a plane in scratch
-};
-
-// A row of the element: with windows of 2^level columns, those that begin at `first` and at `second` cover it.
-struct Windows {
-    int16_t first;
-    int16_t second;
-    int16_t level;
-};
-
-struct Element {
-    int32_t width, height;
-    int32_t anchor_x, anchor_y;
-    int32_t last_level;
-    bool rect;
-    Windows rows[kTileElementRows];
-};
 
 // row[x, x + 4), neutral outside the image. x is a multiple of 4.
 template <bool erodes, class P>
@@ -164,16 +128,22 @@ __device__ __forceinline__ void gather_rect(const Element& element, const uint32
     }
 }
 
-// 64 x 64 results of a block. The rows of the tile are doubled in place, so shared memory holds one copy only and a
-// multiprocessor several blocks; between two doublings the threads take what they need of windows of that size.
+// 64 x 64 results of a block, unless they are `done`, which may be null: see bits_kernel. The rows of the tile are
+// doubled in place, so shared memory holds one copy only and a multiprocessor several blocks; between two doublings the
+// threads take what they need of windows of that size.
 template <class P, bool erodes>
 __global__ void __launch_bounds__(kThreads) tile_kernel(const Image<const P, Device>* shapes, const Plane<const P> from,
-                                                        const Plane<P> to, const Element element) {
+                                                        const Plane<P> to, const Element element, const uint8_t* done) {
     uint32_t* const words = dynamic_shared<uint32_t>();
     const Image<const P, Device> src = from.like(shapes[blockIdx.z]);
     const int64_t left = static_cast<int64_t>(blockIdx.x) * kColumns;
     const int64_t top = static_cast<int64_t>(blockIdx.y) * (2 * kHalf);
     if (left >= src.width || top >= src.height) {
+        return;
+    }
+    const unsigned mask_tile_columns = (gridDim.x + 1) / 2;
+    if (done != nullptr &&
+        done[(static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * mask_tile_columns + blockIdx.x / 2] != 0) {
         return;
     }
     // The tile begins where its first result's element does, or up to 3 columns before.
@@ -219,26 +189,6 @@ __global__ void __launch_bounds__(kThreads) tile_kernel(const Image<const P, Dev
             dst.at(y + kHalf, x) = static_cast<P>(results[j] >> 16);
         }
     }
-}
-
-Element element_of(const MorphologyParams& pass, Anchor anchor) {
-    Element element{};
-    element.width = static_cast<int32_t>(pass.width);
-    element.height = static_cast<int32_t>(pass.height);
-    element.anchor_x = static_cast<int32_t>(anchor.x);
-    element.anchor_y = static_cast<int32_t>(anchor.y);
-    element.rect = pass.shape == ElementShape::rect;
-    for (int64_t i = 0; i < pass.height; ++i) {
-        const ElementRow run = element_row(pass, i);
-        int level = 0;
-        while ((int64_t{2} << level) <= run.end - run.begin) {
-            ++level;
-        }
-        element.rows[i] = {static_cast<int16_t>(run.begin), static_cast<int16_t>(run.end - (int64_t{1} << level)),
-                           static_cast<int16_t>(level)};
-        element.last_level = std::max(element.last_level, level);
-    }
-    return element;
 }
 
 }  // namespace

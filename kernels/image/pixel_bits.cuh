@@ -3,6 +3,8 @@
 
 #include "kernels/image/pixel_vectors.cuh"
 
+#include <limits>
+
 namespace boneage {
 namespace {
 
@@ -21,12 +23,32 @@ __device__ __forceinline__ uint32_t nonzero_bits(const PixelVector<uint8_t, 16>&
     return bits;
 }
 
-// 255 where a bit is set, else 0; the lowest 16 bits.
-__device__ __forceinline__ PixelVector<uint8_t, 16> bytes_of_bits(uint32_t bits) {
-    PixelVector<uint8_t, 16> pixels;
+// The highest bits of pixels. `between` gains a bit where one is neither 0 nor the largest value.
+template <class P, int count>
+__device__ __forceinline__ uint32_t extreme_bits(const PixelVector<P, count>& pixels, uint32_t& between) {
+    constexpr int kBits = 8 * static_cast<int>(sizeof(P));
+    constexpr uint32_t kLowest = kBits == 8 ? 0x01010101U : 0x00010001U;
+    uint32_t bits = 0;
 #pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        pixels.word[i] = ((bits >> (4 * i) & 15U) * 0x00204081U & 0x01010101U) * 255U;
+    for (int i = 0; i < pixels.kWords; ++i) {
+        const uint32_t highest = pixels.word[i] >> (kBits - 1) & kLowest;
+        between |= pixels.word[i] ^ highest * std::numeric_limits<P>::max();
+        const uint32_t together = kBits == 8 ? highest * 0x01020408U >> 24 : (highest | highest >> 15) & 3U;
+        bits |= together << (pixels.kPerWord * i);
+    }
+    return bits;
+}
+
+// The largest value where a bit is set, else 0.
+template <class P, int count>
+__device__ __forceinline__ PixelVector<P, count> pixels_of_bits(uint32_t bits) {
+    PixelVector<P, count> pixels;
+#pragma unroll
+    for (int i = 0; i < pixels.kWords; ++i) {
+        const uint32_t own = bits >> (pixels.kPerWord * i);
+        const uint32_t spread =
+            sizeof(P) == 1 ? (own & 15U) * 0x00204081U & 0x01010101U : (own & 1U) | (own & 2U) << 15;
+        pixels.word[i] = spread * std::numeric_limits<P>::max();
     }
     return pixels;
 }
@@ -38,6 +60,12 @@ __device__ __forceinline__ uint32_t low_bits(int64_t count) {
 
 __device__ __forceinline__ int lowest_bit(uint32_t bits) {
     return __ffs(static_cast<int>(bits)) - 1;
+}
+
+// The word that begins at bit `at` of those from `words` on.
+__device__ __forceinline__ uint32_t word_at(const uint32_t* words, int at) {
+    const uint32_t* word = words + at / kWordPixels;
+    return __funnelshift_r(word[0], word[1], static_cast<unsigned>(at % kWordPixels));
 }
 
 // The first bit of the run of set bits that `bit` is in.

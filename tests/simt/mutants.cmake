@@ -49,7 +49,7 @@ function(boneage_mutant name kernel tested from to)
 endfunction()
 
 # The same tests of the real kernels, in the same order of threads, pass.
-boneage_device_tests_of(tests clahe components contrast overlay sharpen linear loss pool)
+boneage_device_tests_of(tests clahe components contrast morphology overlay sharpen linear loss pool)
 boneage_test(test_no_mutant
     SOURCES ${tests} racing_order.cpp
     LINK boneage_kernels_simt boneage_test_support
@@ -65,6 +65,8 @@ boneage_mutant(loss_without_barrier_before_the_total nn/loss.cu loss
     "    __syncthreads();\n    if (threadIdx.x == 0) {\n        *loss = whole_loss" "    if (threadIdx.x == 0) {\n        *loss = whole_loss")
 boneage_mutant(components_without_barrier_after_uniting image/components_forest.cuh components
     "    __syncthreads();\n    if constexpr (about != About::nothing) {" "    if constexpr (about != About::nothing) {" image/components.cu)
+boneage_mutant(morphology_without_barrier_after_widening image/morphology_bits.cuh morphology
+    "    widen_windows(rows, element.last_level, words);\n    __syncthreads();" "    widen_windows(rows, element.last_level, words);" image/morphology.cu)
 
 # Lost updates.
 boneage_mutant(contrast_counts_without_atomics image/contrast.cu contrast

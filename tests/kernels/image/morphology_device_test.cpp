@@ -6,10 +6,24 @@
 namespace boneage {
 namespace {
 
+using testing::PaddedImage;
 using testing::TwinBatch;
 
 constexpr ElementShape kShapes[] = {ElementShape::rect, ElementShape::cross, ElementShape::ellipse};
 constexpr MorphologyOp kOps[] = {MorphologyOp::dilate, MorphologyOp::erode, MorphologyOp::open, MorphologyOp::close};
+
+// 0 and the largest value, the latter with the given probability.
+template <class P>
+PaddedImage<P> mask(int64_t height, int64_t width, uint64_t seed, float density) {
+    Rng rng(seed);
+    PaddedImage<P> image(height, width);
+    for (int64_t y = 0; y < height; ++y) {
+        for (int64_t x = 0; x < width; ++x) {
+            image.view().at(y, x) = rng.uniform() < density ? std::numeric_limits<P>::max() : P{0};
+        }
+    }
+    return image;
+}
 
 template <class P>
 class MorphologyDeviceTest : public ::testing::Test {
@@ -72,6 +86,48 @@ TYPED_TEST(MorphologyDeviceTest, equals_the_cpu_twin_for_odd_even_and_oversized_
     this->compare(src, dst, {MorphologyOp::close, ElementShape::cross, 71, 70, 1});
 }
 
+// Tiles of masks are worked on as bits: few pixels are set, so that an element that misses one shows, or few are not.
+TYPED_TEST(MorphologyDeviceTest, equals_the_cpu_twin_on_masks) {
+    const testing::Sizes sizes{{70, 300}, {130, 129}, {1, 140}, {150, 1}, {0, 0}, {64, 128}};
+    const std::vector<std::pair<int64_t, int64_t>> elements{{1, 1},  {2, 2},   {15, 15}, {6, 9},  {63, 3},
+                                                            {64, 2}, {41, 41}, {33, 17}, {32, 5}, {1, 63}};
+    for (const testing::RowLayout& layout : testing::kRowLayouts) {
+        TwinBatch<TypeParam> src(this->stream_, sizes, layout);
+        TwinBatch<TypeParam> dst(this->stream_, sizes, layout);
+        for (const float density : {0.005F, 0.995F}) {
+            src.fill([&](int64_t h, int64_t w, size_t i) { return mask<TypeParam>(h, w, i, density); });
+            for (const auto& [width, height] : elements) {
+                for (const ElementShape shape : kShapes) {
+                    this->compare(src, dst, {MorphologyOp::dilate, shape, width, height, 1});
+                    this->compare(src, dst, {MorphologyOp::erode, shape, width, height, 1});
+                }
+            }
+            this->compare(src, dst, {MorphologyOp::close, ElementShape::ellipse, 15, 15, 2});
+            this->compare(src, dst, {MorphologyOp::open, ElementShape::ellipse, 7, 6, 2});
+        }
+    }
+}
+
+// One pixel that is neither 0 nor the largest value, and only its own tile is no mask's any more.
+TYPED_TEST(MorphologyDeviceTest, equals_the_cpu_twin_on_images_that_are_masks_in_part) {
+    constexpr TypeParam kMost = std::numeric_limits<TypeParam>::max();
+    const testing::Sizes sizes{{130, 260}, {64, 300}, {1, 1}};
+    TwinBatch<TypeParam> src(this->stream_, sizes, testing::kRowLayouts[0]);
+    TwinBatch<TypeParam> dst(this->stream_, sizes, testing::kRowLayouts[0]);
+    for (const TypeParam value : {TypeParam{1}, TypeParam{kMost / 2}, TypeParam{kMost / 2 + 1}, TypeParam{kMost - 1}}) {
+        for (const float density : {0.0F, 0.3F, 1.0F}) {
+            src.fill([&](int64_t h, int64_t w, size_t i) {
+                PaddedImage<TypeParam> image = mask<TypeParam>(h, w, i, density);
+                image.view().at(h / 3, w / 2) = value;
+                return image;
+            });
+            for (const MorphologyOp op : kOps) {
+                this->compare(src, dst, {op, ElementShape::ellipse, 5, 5, 1});
+            }
+        }
+    }
+}
+
 TYPED_TEST(MorphologyDeviceTest, equals_the_cpu_twin_for_several_iterations) {
     const testing::Sizes sizes{{64, 41}, {33, 70}, {0, 0}};
     TwinBatch<TypeParam> src(this->stream_, sizes, testing::kRowLayouts[0]);
@@ -92,10 +148,15 @@ TYPED_TEST(MorphologyDeviceTest, equals_the_cpu_twin_in_every_order_of_threads) 
     testing::in_every_thread_order([&] {
         TwinBatch<TypeParam> src(this->stream_, sizes, testing::kRowLayouts[0]);
         TwinBatch<TypeParam> dst(this->stream_, sizes, testing::kRowLayouts[0]);
-        src.fill_random(4);
-        for (const ElementShape shape : kShapes) {
-            this->compare(src, dst, {MorphologyOp::dilate, shape, 15, 15, 1});
-            this->compare(src, dst, {MorphologyOp::close, shape, 9, 70, 1});
+        for (const bool masks : {false, true}) {
+            src.fill_random(4);
+            if (masks) {
+                src.fill([](int64_t h, int64_t w, size_t i) { return mask<TypeParam>(h, w, i, 0.05F); });
+            }
+            for (const ElementShape shape : kShapes) {
+                this->compare(src, dst, {MorphologyOp::dilate, shape, 15, 15, 1});
+                this->compare(src, dst, {MorphologyOp::close, shape, 9, 70, 1});
+            }
         }
     });
 }

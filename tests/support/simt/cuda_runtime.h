@@ -287,6 +287,10 @@ inline int __clz(int v) {
 inline int __ffs(int v) {
     return __builtin_ffs(v);
 }
+// The lower word of high:low shifted right by shift % 32.
+inline unsigned __funnelshift_r(unsigned low, unsigned high, unsigned shift) {
+    return (unsigned)(((unsigned long long)high << 32 | low) >> (shift % 32));
+}
 // The larger and the smaller of each half.
 inline unsigned __vmaxu2(unsigned a, unsigned b) {
     return std::max(a & 0xffffu, b & 0xffffu) | std::max(a >> 16, b >> 16) << 16;
