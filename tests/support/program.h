@@ -6,9 +6,11 @@
 #include <csignal>
 #include <fcntl.h>
 #include <fstream>
+#include <linux/capability.h>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,15 +33,26 @@ struct Ran {
     int64_t peak_kib = 0;  // the most memory it had resident
 };
 
+// What execv() takes, for as long as `arguments` lives.
+inline std::vector<char*> argv_of(const std::vector<std::string>& arguments) {
+    std::vector<char*> argv{const_cast<char*>(BONEAGE_PROGRAM)};
+    for (const std::string& argument : arguments) {
+        argv.push_back(const_cast<char*>(argument.c_str()));
+    }
+    argv.push_back(nullptr);
+    return argv;
+}
+
+enum class Rights {
+    of_the_tests,
+    bound_by_modes,  // the modes of files and folders bind it, even where the tests run as root
+};
+
 class Program {
 public:
     // Starts the program with these arguments.
-    explicit Program(const std::vector<std::string>& arguments) {
-        std::vector<char*> argv{const_cast<char*>(BONEAGE_PROGRAM)};
-        for (const std::string& argument : arguments) {
-            argv.push_back(const_cast<char*>(argument.c_str()));
-        }
-        argv.push_back(nullptr);
+    explicit Program(const std::vector<std::string>& arguments, Rights rights = Rights::of_the_tests) {
+        const std::vector<char*> argv = argv_of(arguments);
         const std::string out = out_path();
         const std::string err = err_path();
         pid_ = ::fork();
@@ -51,6 +64,9 @@ public:
             ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
             ::dup2(::open(out.c_str(), flags, 0600), STDOUT_FILENO);
             ::dup2(::open(err.c_str(), flags, 0600), STDERR_FILENO);
+            if (rights == Rights::bound_by_modes && ::geteuid() == 0 && !give_up_roots_passage()) {
+                ::_exit(126);
+            }
             ::execv(BONEAGE_PROGRAM, argv.data());
             ::_exit(127);
         }
@@ -81,6 +97,12 @@ public:
     }
 
 private:
+    // Root passes modes by two capabilities; what is dropped here, the program that is executed does not get.
+    static bool give_up_roots_passage() {
+        return ::prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) == 0 &&
+               ::prctl(PR_CAPBSET_DROP, CAP_DAC_READ_SEARCH, 0, 0, 0) == 0;
+    }
+
     [[nodiscard]] std::string out_path() const { return (folder_ / "out").string(); }
     [[nodiscard]] std::string err_path() const { return (folder_ / "err").string(); }
 
@@ -88,8 +110,8 @@ private:
     pid_t pid_ = -1;
 };
 
-inline Ran run_program(const std::vector<std::string>& arguments) {
-    return Program(arguments).wait();
+inline Ran run_program(const std::vector<std::string>& arguments, Rights rights = Rights::of_the_tests) {
+    return Program(arguments, rights).wait();
 }
 
 }  // namespace boneage::testing
