@@ -239,7 +239,9 @@ void add_apply(CLI::App& program, Work& work) {
     add_sharpen(*command, work, options);
     CLI::App& stage = add_stage(*command, work, options, kPictures, "segment", "Find the hand: a mask of the same size",
                                 "hand.png mask.png", segment);
-    stage.add_option("--segmenter", options->segmenter, "The model that finds it (default: weights/unet.safetensors)")
+    stage
+        .add_option("--segmenter", options->segmenter,
+                    "The model that finds it (default: unet.safetensors in $BONEAGE_WEIGHTS, else in weights/)")
         ->type_name("FILE");
 }
 

@@ -179,12 +179,14 @@ void add_score(CLI::App& program, Work& work) {
         ->type_name("FILE");
     command->add_option("--stages", options->stages, "Save the picture of every stage of every image there as PNG")
         ->type_name("DIR");
-    command->add_option("--weights", options->weights, "The model (default: weights/resnet34.safetensors)")
+    command
+        ->add_option("--weights", options->weights,
+                     "The model (default: resnet34.safetensors in the folder $BONEAGE_WEIGHTS, else in weights/)")
         ->type_name("FILE")
         ->group("Models");
     command
         ->add_option("--segmenter", options->segmenter,
-                     "What finds the hand, or none (default: weights/unet.safetensors where it exists)")
+                     "What finds the hand, or none (default: unet.safetensors there, where it exists)")
         ->type_name("FILE")
         ->group("Models");
     command
