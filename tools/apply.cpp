@@ -8,6 +8,7 @@
 #include "engine/io/png_write.h"
 #include "engine/onednn/backend.h"
 #include "tools/commands.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 
 #include <iostream>
@@ -114,7 +115,7 @@ void add_contrast(CLI::App& command, Work& work, const Shared& options) {
                                   "boneage apply contrast hand.png");
     stage->add_option("in", options->in, "The picture to read: PNG, JPEG or BMP")->type_name("IN")->required();
     stage->add_option("--threshold", options->threshold, "Below this share of the range a picture is nearly flat")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(number(0.0, 1.0))
         ->capture_default_str();
     add_device_option(*stage, options->device);
     stage->final_callback([options, &work] { work = [options] { return print_contrast(*options); }; });
@@ -160,7 +161,7 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
         stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")->type_name("WxH");
         stage.add_option("--iterations", options->morphology.iterations, "How often")
             ->type_name("N")
-            ->check(CLI::Range(1, 1000))
+            ->check(whole_number(1, 1000))
             ->capture_default_str();
     }
 }
@@ -175,7 +176,7 @@ void add_overlay(CLI::App& command, Work& work, const Shared& options) {
         ->type_name("FILE")
         ->required();
     stage.add_option("--background", options->background, "What is put outside, as a share of the range")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(number(0.0, 1.0))
         ->capture_default_str();
 }
 
@@ -190,7 +191,7 @@ void add_clahe(CLI::App& command, Work& work, const Shared& options) {
                                     return applier.clahe(picture, params);
                                 });
     stage.add_option("--clip-limit", options->clahe.clip_limit, "Multiple of the mean bin count; 0 for no limit")
-        ->check(CLI::Range(0.0, 1e6))
+        ->check(number(0.0, 1e6))
         ->capture_default_str();
     stage.add_option("--tiles", options->tiles, "Tiles across and down")->type_name("WxH")->capture_default_str();
 }
@@ -208,7 +209,7 @@ void add_sharpen(CLI::App& command, Work& work, const Shared& options) {
         ->type_name("KERNEL")
         ->transform(one_word_of(kernels));
     stage.add_option("--amount", options->sharpen.amount, "Strength of unsharp")
-        ->check(CLI::Range(0.0F, 100.0F))
+        ->check(number(0, 100))
         ->capture_default_str();
 }
 

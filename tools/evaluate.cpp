@@ -4,11 +4,13 @@
 #include "engine/eval/report.h"
 #include "engine/eval/tables.h"
 #include "tools/commands.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <set>
 
@@ -186,16 +188,17 @@ void add_evaluate(CLI::App& program, Work& work) {
         ->type_name("DIR");
     command->add_option("--worst", options->numbers.worst, "How many of the worst cases to show (default 12)")
         ->type_name("N")
-        ->check(CLI::Range(0, 1000));
+        ->check(whole_number(0, 1000));
     command->add_flag("--no-plots", options->no_plots, "Leave the plots out, which gnuplot draws");
     command->add_option("--seed", options->numbers.bootstrap.seed, "Of the bootstrap (default 1)")
         ->type_name("N")
+        ->check(whole_number(0, std::numeric_limits<uint64_t>::max()))
         ->group("Intervals");
     command
         ->add_option("--bootstrap", options->numbers.bootstrap.resamples,
                      "Resamples for each interval, 0 for none (default 2000)")
         ->type_name("N")
-        ->check(CLI::Range(0, 1000000))
+        ->check(whole_number(0, 1000000))
         ->group("Intervals");
     command->final_callback([options, &work] { work = [options] { return run_evaluate(*options); }; });
 }

@@ -5,11 +5,13 @@
 #include "engine/net/parameters.h"
 #include "engine/pipeline/recipe.h"
 #include "tools/commands.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <limits>
 #include <span>
 
 namespace boneage::tools {
@@ -87,7 +89,7 @@ void add_common(CLI::App& command, const Shared& options) {
         ->required();
     command.add_option("--seed", options->seed, "Seed of the random initial values")
         ->type_name("N")
-        ->check(CLI::NonNegativeNumber)
+        ->check(whole_number(0, std::numeric_limits<uint64_t>::max()))
         ->capture_default_str();
     command
         .add_option("--recipe", options->recipe_file,
@@ -99,9 +101,9 @@ void add_common(CLI::App& command, const Shared& options) {
         ->capture_default_str();
 }
 
-void add_number(CLI::App& command, const char* name, int64_t& value, const char* description, int64_t low,
-                int64_t high) {
-    command.add_option(name, value, description)->type_name("N")->check(CLI::Range(low, high))->capture_default_str();
+void add_number(CLI::App& command, const char* name, int64_t& value, const char* description, uint64_t low,
+                uint64_t high) {
+    command.add_option(name, value, description)->type_name("N")->check(whole_number(low, high))->capture_default_str();
 }
 
 }  // namespace

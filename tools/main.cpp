@@ -61,7 +61,12 @@ std::string complaint(CLI::App& program, const CLI::ParseError& error) {
     if (!unplaced.empty()) {
         return "\"" + unplaced.front() + "\" is not understood here" + suggestion(at, unplaced.front()) + see;
     }
-    return error.what() + see;
+    std::string sentence = error.what();
+    // What a validator says of an option goes on from the option's name, after which CLI11 puts a colon.
+    if (const size_t colon = sentence.find(": "); error.get_name() == "ValidationError" && colon != std::string::npos) {
+        sentence.erase(colon, 1);
+    }
+    return sentence + see;
 }
 
 int parse_and_run(int argc, char** argv) {

@@ -8,6 +8,7 @@
 #include "engine/plan/executor.h"
 #include "engine/plan/training_executor.h"
 #include "tools/commands.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/train_device.h"
 
@@ -174,22 +175,25 @@ void add_plan(CLI::App& program, Work& work) {
     command->add_option("NETWORK", given->net, "resnet34 or unet")
         ->required()
         ->check(CLI::IsMember({"resnet34", "unet"}));
-    command->add_option("--size", given->size, "Height and width of the images in pixels")->capture_default_str();
-    command->add_option("--batch", given->batch, "Images at once")->check(CLI::Range(1, 1024))->capture_default_str();
+    command
+        ->add_option("--size", given->size,
+                     "Height and width of the images in pixels, the HEIGHT first, unlike sizes elsewhere; one number "
+                     "for a square")
+        ->type_name("HEIGHTxWIDTH")
+        ->capture_default_str();
+    command->add_option("--batch", given->batch, "Images at once")->check(whole_number(1, 1024))->capture_default_str();
     add_precision_option(*command, given->precision);
     command->add_option("--channels", given->channels, "Channels of the images")
-        ->check(CLI::Range(1, 3))
+        ->check(whole_number(1, 3))
         ->capture_default_str();
     command->add_option("--outputs", given->outputs, "Numbers per image (resnet34) or per pixel (unet)")
-        ->check(CLI::Range(1, 4096))
+        ->check(whole_number(1, 4096))
         ->capture_default_str();
     command
         ->add_option("--base-width", given->base_width,
                      "Channels of the first stage (resnet34; default 64) or level (unet; default 16)")
-        ->check(CLI::Range(1, 128));
-    command->add_option("--depth", given->depth, "unet: number of poolings")
-        ->check(CLI::Range(1, 7))
-        ->capture_default_str();
+        ->check(whole_number(1, 128));
+    command->add_option("--depth", given->depth, "unet: number of poolings (default 4)")->check(whole_number(1, 7));
     command->add_flag("--sex-input", given->sex_input, "resnet34: with the sex as second input");
     command
         ->add_option("--roof", given->roof,
@@ -206,7 +210,7 @@ void add_plan(CLI::App& program, Work& work) {
                       "Run the plan with initial weights on the device, and add how long every step takes");
     command->add_option("--threads", given->threads, "For --measure on the CPU; 0: one for each processor")
         ->type_name("N")
-        ->check(CLI::Range(0, 1024))
+        ->check(whole_number(0, 1024))
         ->capture_default_str();
     add_autotune_option(*command, given->autotune, "what it computes");
     command->add_flag("--json", given->json, "Print JSON instead of a table");

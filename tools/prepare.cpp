@@ -6,6 +6,7 @@
 #include "engine/io/model_file.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 
@@ -216,7 +217,7 @@ void add_prepare(CLI::App& program, Work& work) {
         ->group("Pipeline");
     command->add_option("--canvas", options->canvas, "Longer side of the canvas in pixels, in place of the recipe's")
         ->type_name("N")
-        ->check(CLI::Range(16, 8192))
+        ->check(whole_number(16, 8192))
         ->group("Pipeline");
     command->add_option("--input", options->input, "Size of the network's input in pixels, in place of the recipe's")
         ->type_name("WxH")
@@ -225,7 +226,7 @@ void add_prepare(CLI::App& program, Work& work) {
         ->add_option("--workers", options->workers,
                      "Radiographs prepared at the same time (default: one for each processor)")
         ->type_name("N")
-        ->check(CLI::Range(1, 1024))
+        ->check(whole_number(1, 1024))
         ->group("Speed");
     command->final_callback([options, &work] {
         work = [options] { return options->masks.empty() ? prepare_ages(*options) : prepare_masks(*options); };

@@ -6,6 +6,7 @@
 #include "tools/commands.h"
 #include "tools/convolutions_option.h"
 #include "tools/interrupt.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/score_table.h"
@@ -199,13 +200,13 @@ void add_score(CLI::App& program, Work& work) {
         ->add_option("--workers", options->workers,
                      "Images scored, or decoded for a GPU, at the same time (default: one for each processor)")
         ->type_name("N")
-        ->check(CLI::Range(1, 1024))
+        ->check(whole_number(1, 1024))
         ->group("Speed");
     command
         ->add_option("--batch", options->batch,
                      "Images that run together (default: one for each worker, or 64 on a GPU)")
         ->type_name("N")
-        ->check(CLI::Range(1, 1024))
+        ->check(whole_number(1, 1024))
         ->group("Speed");
     add_precision_option(*command, options->precision);
     add_convolutions_option(*command, options->convolutions, "which rounds less")->group("Speed");

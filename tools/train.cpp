@@ -5,6 +5,7 @@
 #include "engine/train/trainer.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/train_device.h"
 #include "tools/train_options.h"
@@ -108,38 +109,38 @@ void add_train(CLI::App& program, Work& work) {
         ->add_option("--base-width", options->course.network.base_width,
                      "Channels of its first stage; doubled by each of three more. Fewer are faster")
         ->type_name("N")
-        ->check(CLI::Range(1, 128))
+        ->check(whole_number(1, 128))
         ->capture_default_str()
         ->group("Network");
     command->add_option("--hidden", options->course.network.hidden, "Width of a hidden layer before the answer")
         ->type_name("N")
-        ->check(CLI::Range(0, 4096))
+        ->check(whole_number(0, 4096))
         ->capture_default_str()
         ->group("Network");
     command
         ->add_option("--unknown-sex", options->course.unknown_sex,
                      "Share of the samples whose sex is withheld, so that it learns to do without")
         ->type_name("SHARE")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(number(0.0, 1.0))
         ->capture_default_str()
         ->group("Network");
     command
         ->add_option("--balance", options->balance,
                      "Drawing by age category: 1 draws all categories equally often, 0 as they come")
         ->type_name("POWER")
-        ->check(CLI::Range(0.0, 1.0))
+        ->check(number(0.0, 1.0))
         ->capture_default_str()
         ->group("Samples");
     command->add_option("--category", options->course.category_months, "Width of an age category in months")
         ->type_name("MONTHS")
-        ->check(CLI::Range(1.0, 240.0))
+        ->check(number(1.0, 240.0))
         ->capture_default_str()
         ->group("Samples");
     command
         ->add_option("--repeats", options->course.repeats,
                      "Draws of every picture in an epoch: where steps are fast, judging and saving come less often")
         ->type_name("N")
-        ->check(CLI::Range(1, 10000))
+        ->check(whole_number(1, 10000))
         ->capture_default_str()
         ->group("Samples");
     command->add_flag("--shuffle", options->shuffle, "Show every sample once an epoch instead of drawing")

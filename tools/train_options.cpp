@@ -3,6 +3,7 @@
 #include "engine/errors.h"
 #include "engine/net/parameters.h"
 #include "tools/convolutions_option.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <type_traits>
 
 namespace boneage::tools {
 namespace {
@@ -26,11 +28,13 @@ public:
     template <class T>
     CLI::Option* number(const char* option, T& value, const char* type, double low, double high,
                         const std::string& description) {
-        return command_.add_option(option, value, description)
-            ->type_name(type)
-            ->check(CLI::Range(low, high))
-            ->capture_default_str()
-            ->group(name_);
+        CLI::Option* added =
+            command_.add_option(option, value, description)->type_name(type)->capture_default_str()->group(name_);
+        if constexpr (std::is_integral_v<T>) {
+            return added->check(whole_number(static_cast<uint64_t>(low), static_cast<uint64_t>(high)));
+        } else {
+            return added->check(tools::number(low, high));
+        }
     }
 
 private:
@@ -51,13 +55,17 @@ void add_rate_options(CLI::App& command, TrainOptions& options) {
     rate.number("--rate", options.rate, "RATE", 1e-9, 10, "The largest learning rate");
     rate.number("--min-rate", options.min_rate, "RATE", 0, 10, "The smallest, for plateau and cosine");
     rate.number("--warmup", options.warmup_epochs, "EPOCHS", 0, 1e6, "Linear rise before; not with one-cycle");
-    rate.number("--factor", options.factor, "F", 0, 1, "What a plateau multiplies the rate by");
+    command.add_option("--factor", options.factor, "What a plateau multiplies the rate by")
+        ->type_name("F")
+        ->check(number_between(0, 1))
+        ->capture_default_str()
+        ->group(kRate);
     rate.number("--patience", options.patience, "EPOCHS", 0, 1e6, "Epochs without improvement that make a plateau");
     command
         .add_option("--stop-after", options.stop_after,
                     "End the training after so many epochs without improvement (default: never)")
         ->type_name("EPOCHS")
-        ->check(CLI::Range(0, 1000000))
+        ->check(whole_number(0, 1000000))
         ->group(kRate);
 
     Group optimiser(command, kOptimiser);

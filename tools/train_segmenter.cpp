@@ -4,6 +4,7 @@
 #include "engine/train/trainer.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/train_device.h"
 #include "tools/train_options.h"
@@ -86,11 +87,11 @@ void add_train_segmenter(CLI::App& program, Work& work) {
         "boneage train-segmenter cache/ -o run/ --epochs 40 --precision bf16\n"
         "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");
     add_train_options(*command, options->shared, 8);
-    const auto number = [&](const char* name, int64_t& value, int64_t low, int64_t high, const char* group,
+    const auto number = [&](const char* name, int64_t& value, uint64_t low, uint64_t high, const char* group,
                             const char* description) {
         command->add_option(name, value, description)
             ->type_name("N")
-            ->check(CLI::Range(low, high))
+            ->check(whole_number(low, high))
             ->capture_default_str()
             ->group(group);
     };

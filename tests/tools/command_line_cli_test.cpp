@@ -87,5 +87,56 @@ TEST(CommandLineTest, numbers_out_of_range_are_refused) {
     }
 }
 
+TEST(CommandLineTest, what_a_number_may_be_is_said_in_one_plain_sentence) {
+    const auto says = [](const std::vector<std::string>& arguments, const std::string& sentence) {
+        const Ran outcome = run_program(arguments);
+        EXPECT_EQ(not_refused(outcome, 2), "");
+        EXPECT_NE(outcome.err.find("boneage: " + sentence + " ("), std::string::npos) << outcome.err;
+    };
+    for (const char* seed : {"-1", "abc", "1.5", "", "0x1", "010", "18446744073709551616"}) {
+        says({"init", "unet", "-o", "x", "--seed", seed},
+             "--seed takes a whole number from 0 to 18446744073709551615, not \"" + std::string(seed) + "\"");
+    }
+    says({"score", "a.png", "--batch", "x"}, "--batch takes a whole number from 1 to 1024, not \"x\"");
+    says({"score", "a.png", "--workers", "0"}, "--workers takes a whole number from 1 to 1024, not \"0\"");
+    says({"train", "cache", "-o", "run", "--epochs", "2.5"},
+         "--epochs takes a whole number from 1 to 1000000, not \"2.5\"");
+    says({"train", "cache", "-o", "run", "--factor", "1"}, "--factor takes a number above 0 and below 1, not \"1\"");
+    says({"evaluate", "--predictions", "p", "--labels", "l", "-o", "r", "--seed", "x"},
+         "--seed takes a whole number from 0 to 18446744073709551615, not \"x\"");
+    says({"score", "a.png", "--precision", "f8"}, "--precision must be one of bf16, f16, f32, tf32, not f8");
+    const Ran help = run_program({"train", "--help"});
+    EXPECT_NE(help.out.find("--epochs N:1..1000000=100 "), std::string::npos) << help.out;
+}
+
+TEST(CommandLineTest, numbers_that_are_not_finite_are_refused_by_every_option) {
+    std::vector<std::vector<std::string>> commands{
+        {"apply", "clahe", "a.png", "b.png", "--clip-limit"},
+        {"apply", "overlay", "a.png", "b.png", "--mask", "m", "--background"},
+        {"apply", "sharpen", "a.png", "b.png", "--amount"},
+        {"apply", "contrast", "a.png", "--threshold"}};
+    for (const char* option :
+         {"--rate",   "--min-rate", "--warmup",     "--factor",      "--weight-decay", "--clip",       "--ema",
+          "--rotate", "--shift",    "--zoom",       "--shear",       "--flip",         "--brightness", "--contrast",
+          "--noise",  "--erase",    "--erase-area", "--unknown-sex", "--balance",      "--category"}) {
+        commands.push_back({"train", "cache", "-o", "run", option});
+    }
+    for (const std::vector<std::string>& command : commands) {
+        for (const char* value : {"nan", "inf", "-inf", "1e999"}) {
+            const Ran outcome = run_program(with(command, value));
+            EXPECT_EQ(not_refused(outcome, 2), "") << command.back() << " " << value;
+            EXPECT_NE(outcome.err.find(command.back() + " takes a number "), std::string::npos) << outcome.err;
+        }
+    }
+}
+
+TEST(CommandLineTest, the_folder_of_the_models_is_in_the_help_of_what_reads_them) {
+    for (const std::vector<std::string>& command :
+         std::vector<std::vector<std::string>>{{"score"}, {"apply", "segment"}}) {
+        EXPECT_NE(run_program(with(command, "--help")).out.find("$BONEAGE_WEIGHTS"), std::string::npos)
+            << command.back();
+    }
+}
+
 }  // namespace
 }  // namespace boneage::testing
