@@ -27,7 +27,9 @@ public:
     ModelFiles() {
         folder_ = std::filesystem::temp_directory_path() / ("boneage-bench-" + std::to_string(::getpid()));
         std::filesystem::create_directories(folder_);
-        const std::string recipe = pipeline::to_json(pipeline::Recipe{});
+        pipeline::Recipe large;
+        large.canvas.long_side = 512;
+        const std::string recipe = pipeline::to_json(large);
         io::write_model(weights(), {kAgeSpec, recipe, false, ""}, io::initial_parameters(net::resnet34(kAgeSpec), 1),
                         io::StoredType::f32);
         io::write_model(segmenter(), {kUnetSpec, recipe, false, ""}, io::initial_parameters(net::unet(kUnetSpec), 1),

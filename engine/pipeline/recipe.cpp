@@ -255,19 +255,20 @@ Recipe recipe_from_json(std::string_view text) {
 }
 
 void check_segmenter_recipe(const Recipe& recipe, const Recipe& segmenter) {
-    const auto same = [](bool equal, const char* field) {
-        if (!equal) {
-            throw UsageError(std::string("the segmenter was made for another ") + field +
-                             " than the weights' recipe has; use a segmenter and weights that belong together");
+    const Json wanted = Json::parse(to_json(recipe));
+    const Json made_for = Json::parse(to_json(segmenter));
+    constexpr std::pair<const char*, const char*> kSeen[]{
+        {"polarity", "mode"}, {"canvas", "long_side"}, {"canvas", "filter"},    {"segment", "long_side"},
+        {"segment", "patch"}, {"segment", "mean"},     {"segment", "deviation"}};
+    for (const auto& [group, field] : kSeen) {
+        const Json& here = wanted.at(group).at(field);
+        const Json& there = made_for.at(group).at(field);
+        if (here != there) {
+            throw UsageError(std::string("the segmenter was made for ") + group + "." + field + " " + there.dump() +
+                             ", but the weights' recipe has " + here.dump() +
+                             "; give --segmenter a model of the same recipe, or --segmenter none");
         }
-    };
-    same(recipe.polarity == segmenter.polarity, "polarity.mode");
-    same(recipe.canvas.long_side == segmenter.canvas.long_side, "canvas.long_side");
-    same(recipe.canvas.filter == segmenter.canvas.filter, "canvas.filter");
-    same(recipe.segment.long_side == segmenter.segment.long_side, "segment.long_side");
-    same(recipe.segment.patch == segmenter.segment.patch, "segment.patch");
-    same(recipe.segment.mean == segmenter.segment.mean, "segment.mean");
-    same(recipe.segment.deviation == segmenter.segment.deviation, "segment.deviation");
+    }
 }
 
 }  // namespace boneage::pipeline

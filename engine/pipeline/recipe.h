@@ -32,7 +32,7 @@ struct Recipe {
     } polarity;
 
     struct Canvas {
-        int64_t long_side = 512;  // the image is scaled, aspect kept, until its longer side has so many pixels
+        int64_t long_side = 288;  // the image is scaled, aspect kept, until its longer side has so many pixels
         CanvasFilter filter = CanvasFilter::area;
         bool operator==(const Canvas&) const = default;
     } canvas;
