@@ -76,6 +76,10 @@ AtomicFile::AtomicFile(std::string path)
     if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
         throw Error(path_ + " cannot be written: it exists and is no regular file");
     }
+    // Renaming would replace a file that its owner made read-only.
+    if (::access(path_.c_str(), W_OK) != 0 && errno != ENOENT && errno != ENOTDIR) {
+        fail("written");
+    }
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor_ < 0) {
         fail("created");
@@ -128,7 +132,16 @@ void AtomicFile::commit() {
 }
 
 void AtomicFile::fail(const char* doing) const {
-    throw Error(path_ + " cannot be " + doing + ": " + std::strerror(errno));
+    throw Error(path_ + " cannot be " + doing + ": " + why_not_written(path_, errno));
+}
+
+std::string why_not_written(const std::filesystem::path& path, int problem) {
+    const std::filesystem::path folder = path.parent_path();
+    std::error_code ignored;
+    if (problem == ENOENT && !folder.empty() && !std::filesystem::exists(folder, ignored)) {
+        return "the folder " + folder.string() + " does not exist; make it first";
+    }
+    return std::strerror(problem);
 }
 
 void sync_folder_of(const std::string& path) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -47,6 +48,9 @@ private:
     std::string temporary_;
     int descriptor_ = -1;
 };
+
+// Why `path` could not be made or written, after the system said `problem`, an errno.
+std::string why_not_written(const std::filesystem::path& path, int problem);
 
 // Makes what was renamed in the folder of `path` last through a power cut; not every file system can.
 void sync_folder_of(const std::string& path);

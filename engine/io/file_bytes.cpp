@@ -1,5 +1,6 @@
 #include "engine/io/file_bytes.h"
 
+#include "engine/io/file.h"
 #include "kernels/base/error.h"
 
 #include <cerrno>
@@ -73,7 +74,7 @@ FileBytes read_file(const std::filesystem::path& path, int64_t max_bytes, Buffer
 
 void write_file(const std::filesystem::path& path, FileBytes bytes) {
     Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    const auto fail = [&] { throw Error(path.string() + " cannot be written: " + std::strerror(errno)); };
+    const auto fail = [&] { throw Error(path.string() + " cannot be written: " + why_not_written(path, errno)); };
     if (file.get() < 0) {
         fail();
     }

@@ -53,7 +53,8 @@ TEST(png_write, files_that_cannot_be_written_are_a_sentence) {
         return error_of<Error>([&] { write_png<uint8_t>(path, image.view()); });
     };
     const std::filesystem::path nowhere = folder / "none/1.png";
-    EXPECT_EQ(error(nowhere), nowhere.string() + " cannot be written: No such file or directory");
+    EXPECT_EQ(error(nowhere), nowhere.string() + " cannot be written: the folder " + nowhere.parent_path().string() +
+                                  " does not exist; make it first");
     EXPECT_EQ(error(folder.path()), folder.path().string() + " cannot be written: Is a directory");
     EXPECT_EQ(error("/dev/full"), "/dev/full cannot be written: No space left on device");
     const std::filesystem::path good = folder / "1.png";

@@ -197,7 +197,8 @@ TEST_F(TrainLogTest, a_line_for_which_the_disk_has_no_room_leaves_the_log_as_it_
 TEST_F(TrainLogTest, a_place_that_cannot_be_written_is_a_sentence) {
     const std::string nowhere = (folder_ / "no/such/log.jsonl").string();
     EXPECT_EQ(error_of<Error>([&] { const TrainLog log(nowhere, 0); }),
-              nowhere + " cannot be created: No such file or directory");
+              nowhere + " cannot be created: the folder " + std::filesystem::path(nowhere).parent_path().string() +
+                  " does not exist; make it first");
     EXPECT_NE(error_of<UsageError>([&] { const TrainLog log(folder_.path().string(), 0); }).find("is not a file"),
               std::string::npos);
 }
