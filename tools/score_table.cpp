@@ -38,18 +38,28 @@ std::string size(int64_t value) {
 
 }  // namespace
 
-ScoreTable::ScoreTable(io::CsvWriter writer) : writer_(std::move(writer)) {
-    writer_.row({"source", "status", "reason", "bone_age_months", "sex", "age_if_male", "age_if_female", "contrast",
-                 "mask_fraction", "width", "height", "elapsed_ms"});
-    writer_.flush();
+ScoreTable::ScoreTable(io::CsvWriter writer) : writer_(std::move(writer)) {}
+
+void ScoreTable::begin() {
+    if (!begun_) {
+        writer_.row({"source", "status", "reason", "bone_age_months", "sex", "age_if_male", "age_if_female", "contrast",
+                     "mask_fraction", "width", "height", "elapsed_ms"});
+        begun_ = true;
+    }
 }
 
 void ScoreTable::write(const session::Row& row) {
+    begin();
     const pipeline::Result& r = row.result;
     writer_.row({row.source, text(r.status), r.reason, number(r.bone_age_months), pipeline::text(row.sex),
                  number(r.age_if_male), number(r.age_if_female), number(r.contrast), number(r.mask_fraction),
                  size(r.width), size(r.height), number(r.elapsed_ms, 1)});
     writer_.flush();
+}
+
+void ScoreTable::close() {
+    begin();
+    writer_.close();
 }
 
 void ScoreCounts::add(const pipeline::Result& result) {

@@ -8,17 +8,21 @@
 
 namespace boneage::tools {
 
-// Writes rows as they come; each is with the system before the next one, so whatever ends the program leaves whole
-// rows. Ages have four decimals, contrast and mask_fraction too; what a row does not have stays empty.
+// Writes rows as they come, the header before the first; each is with the system before the next one, so whatever ends
+// the program leaves whole rows. Ages have four decimals, contrast and mask_fraction too; what a row does not have
+// stays empty.
 class ScoreTable {
 public:
-    // Replaces the file and writes the header. Throws Error when it cannot be written.
     explicit ScoreTable(io::CsvWriter writer);
+    // Throw Error when the file cannot be written.
     void write(const session::Row& row);
-    void close() { writer_.close(); }
+    void close();
 
 private:
+    void begin();
+
     io::CsvWriter writer_;
+    bool begun_ = false;
 };
 
 // How many radiographs ended how, for people.

@@ -1,10 +1,13 @@
 #include "engine/io/csv.h"
 
+#include "engine/io/file.h"
 #include "kernels/base/error.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 namespace boneage::io {
@@ -145,7 +148,7 @@ void CsvReader::fail(const std::string& what) const {
 }
 
 CsvWriter::CsvWriter(std::filesystem::path path)
-    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "wbe"), Close{true}) {
+    : path_(std::move(path)), file_(std::fopen(path_.c_str(), "abe"), Close{true}), holds_former_(true) {
     if (!file_) {
         fail();
     }
@@ -153,7 +156,19 @@ CsvWriter::CsvWriter(std::filesystem::path path)
 
 CsvWriter::CsvWriter(std::FILE* stream, std::string name) : path_(std::move(name)), file_(stream, Close{false}) {}
 
+void CsvWriter::drop_former() {
+    holds_former_ = false;
+    struct stat status {};
+    const int file = ::fileno(file_.get());
+    if (::fstat(file, &status) != 0 || (S_ISREG(status.st_mode) && ::ftruncate(file, 0) != 0)) {
+        fail();
+    }
+}
+
 void CsvWriter::row(std::span<const std::string_view> fields) {
+    if (holds_former_) {
+        drop_former();
+    }
     line_.clear();
     for (size_t i = 0; i < fields.size(); ++i) {
         if (i > 0) {
@@ -192,7 +207,7 @@ void CsvWriter::close() {
 }
 
 void CsvWriter::fail() const {
-    throw Error(path_.string() + " cannot be written: " + std::strerror(errno));
+    throw Error(path_.string() + " cannot be written: " + why_not_written(path_, errno));
 }
 
 }  // namespace boneage::io

@@ -57,7 +57,7 @@ private:
 // reason.
 class CsvWriter {
 public:
-    // Replaces what was there.
+    // Replaces what was there, with the first row: a run that fails before it leaves the former table.
     explicit CsvWriter(std::filesystem::path path);
     // Writes to a stream that somebody else closes, after this writer is gone; `name` is what errors call it.
     CsvWriter(std::FILE* stream, std::string name);
@@ -78,10 +78,12 @@ private:
             }
         }
     };
+    void drop_former();
     [[noreturn]] void fail() const;
 
     std::filesystem::path path_;
     std::unique_ptr<std::FILE, Close> file_;
+    bool holds_former_ = false;  // whether the file may still hold what was there
     std::string line_;
 };
 

@@ -100,6 +100,17 @@ TEST(csv, a_row_of_one_empty_field_survives) {
     EXPECT_EQ(reader.fields()[0], "");
 }
 
+TEST(csv, the_former_table_stays_until_the_first_row) {
+    const Folder folder;
+    const std::filesystem::path path = folder.write("scores.csv", "of yesterday\n");
+    CsvWriter(path).close();
+    EXPECT_EQ(testing::read_text(path), "of yesterday\n");
+    CsvWriter writer(path);
+    writer.row({"new"});
+    writer.flush();
+    EXPECT_EQ(testing::read_text(path), "new\n");
+}
+
 TEST(csv, a_full_disk_is_an_error) {
     EXPECT_EQ(error_of<Error>([] {
                   CsvWriter writer("/dev/full");
