@@ -83,10 +83,11 @@ namespace {
 // What one thread scores with, from file to row.
 class Worker {
 public:
-    Worker(const pipeline::Models& models, const Options& options, const onednn::BackendOptions& processors)
+    Worker(const pipeline::Models& models, const Options& options, int64_t batch,
+           const onednn::BackendOptions& processors)
         : backend_(onednn::make_backend(processors)),
           pipeline_(models, *backend_,
-                    {.batch = options.batch.value_or(1),
+                    {.batch = batch,
                      .threads = processors.threads,
                      .precision = options.precision,
                      .mirror = options.mirror}) {}
@@ -120,10 +121,11 @@ private:
     std::vector<pipeline::Sex> sexes_;
 };
 
-void work(const pipeline::Models& models, const Options& options, const onednn::BackendOptions& processors,
-          std::span<const Input> inputs, std::span<const std::string> folders, RowOrder& order) {
+void work(const pipeline::Models& models, const Options& options, int64_t batch,
+          const onednn::BackendOptions& processors, std::span<const Input> inputs, std::span<const std::string> folders,
+          RowOrder& order) {
     try {
-        Worker worker(models, options, processors);
+        Worker worker(models, options, batch, processors);
         std::vector<Result> results;
         for (auto range = order.take(); !range.empty(); range = order.take()) {
             const size_t count = range.end - range.begin;
@@ -180,7 +182,8 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
         return order.finish();
     }
 
-    const auto batch = static_cast<size_t>(options.batch.value_or(1));
+    // A batch that no range could fill would cost its memory, and the time to plan it, for nothing.
+    const size_t batch = std::clamp<size_t>(inputs.size(), 1, static_cast<size_t>(options.batch.value_or(1)));
     const auto ranges = static_cast<int64_t>((inputs.size() + batch - 1) / batch);
     // Single-threaded workers do the most; processors that would have no image help with the others'.
     const int workers = static_cast<int>(std::min<int64_t>(wanted, ranges));
@@ -192,7 +195,9 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
         std::vector<std::jthread> threads_of_workers;
         threads_of_workers.reserve(static_cast<size_t>(workers));
         for (int i = 0; i < workers; ++i) {
-            threads_of_workers.emplace_back([&] { work(state_->models, options, for_worker, inputs, folders, order); });
+            threads_of_workers.emplace_back([&] {
+                work(state_->models, options, static_cast<int64_t>(batch), for_worker, inputs, folders, order);
+            });
         }
     }
     return order.finish();

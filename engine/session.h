@@ -23,7 +23,9 @@ struct Options {
     std::optional<std::string> segmenter;  // a model that finds the hand; none: the whole image counts as hand
     std::optional<int> gpu;                // the GPU that computes; none: the processors do
     int workers = 0;  // threads that each score images of their own, or decode for a GPU; 0: one for each processor
-    std::optional<int64_t> batch;  // images that run together; by default one for each worker, or 64 on a GPU
+    // Images that go through the age network together: by default 1, or 64 on a GPU. Processors never plan for more
+    // than there are inputs.
+    std::optional<int64_t> batch;
     plan::Precision precision = plan::Precision::f32;
     onednn::Convolutions convolutions = onednn::Convolutions::winograd;  // on processors
     bool mirror = false;    // ages are means of a radiograph's and its mirror image's

@@ -204,7 +204,8 @@ void add_score(CLI::App& program, Work& work) {
         ->group("Speed");
     command
         ->add_option("--batch", options->batch,
-                     "Images that run together (default: one for each worker, or 64 on a GPU)")
+                     "Images that go through the age network together: 1 by default, 64 on a GPU; the ages do not "
+                     "depend on it")
         ->type_name("N")
         ->check(whole_number(1, 1024))
         ->group("Speed");
