@@ -9,9 +9,8 @@
 #include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/progress.h"
+#include "tools/score_inputs.h"
 #include "tools/score_table.h"
-#include "tools/sex_table.h"
-#include "tools/size_table.h"
 
 #include <cstdio>
 #include <memory>
@@ -53,21 +52,6 @@ std::optional<std::string> segmenter_path(const std::string& named) {
     }
 }
 
-std::vector<session::Input> list_inputs(const ScoreOptions& options) {
-    const SexTable sexes = options.sex_csv.empty() ? SexTable() : read_sex_table(options.sex_csv);
-    const SizeTable sizes = options.sizes.empty() ? SizeTable() : read_size_table(options.sizes);
-    std::vector<session::Input> inputs;
-    for (io::Input& listed : io::list_inputs({options.inputs.begin(), options.inputs.end()})) {
-        const std::string id = listed.source.stem().string();
-        const auto sex = sexes.find(id);
-        const auto size = sizes.find(id);
-        inputs.push_back({listed.source, listed.source.string(),
-                          sex == sexes.end() ? pipeline::Sex::unknown : sex->second,
-                          size == sizes.end() ? std::nullopt : std::optional(size->second), std::move(listed.error)});
-    }
-    return inputs;
-}
-
 // What everybody who sees ages of these models must know.
 std::vector<std::string> warnings(const session::Facts& facts, const ScoreOptions& options,
                                   const std::string& weights) {
@@ -106,40 +90,46 @@ ExitCode score(const ScoreOptions& options) {
     check_autotune(options.autotune, options.device, opened.gpu);
     Preparation preparation(options.autotune);
     opened.preparing = [&](std::string_view) { preparation.step(); };
-    const std::vector<session::Input> inputs = list_inputs(options);
+    const ScoreInputs inputs = list_score_inputs(options.inputs, options.sex_csv, options.sizes);
     session::Session session(opened);
     preparation.finish();
     ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
 
     const std::vector<std::string> cautions = warnings(session.facts(), options, opened.weights);
-    Progress progress(inputs.size(), "radiographs");
+    Progress progress(inputs.radiographs, "radiographs");
     progress.say("computing with " + session.facts().computing);
+    for (const std::string& line : inputs.known) {
+        progress.say(line);
+    }
     for (const std::string& line : cautions) {
         progress.say(line);
     }
     ScoreCounts counts;
     const std::atomic<bool>& stop = interrupted();
+    size_t scored = 0;
     const auto sink = [&](const session::Row& row) {
         table.write(row);
-        counts.add(row.result);
         if (!row.result.message.empty()) {
             progress.say(said_of(row));
         }
-        progress.advance();
+        const bool is_radiograph = !inputs.list[counts.total()].error;
+        counts.add(row.result);
+        scored += is_radiograph ? 1 : 0;
+        progress.advance(is_radiograph ? 1 : 0);
     };
-    const size_t done = session.score(inputs, sink, stop);
+    const size_t done = session.score(inputs.list, sink, stop);
     table.close();
     progress.finish();
 
     const double seconds = progress.seconds();
-    std::fprintf(stderr, "%zu radiographs in %s, %.1f/s\n%s", done, duration_text(seconds).c_str(),
-                 seconds > 0.0 ? static_cast<double>(done) / seconds : 0.0, counts.text().c_str());
+    std::fprintf(stderr, "%s in %s, %.1f/s\n%s", radiographs_text(scored).c_str(), duration_text(seconds).c_str(),
+                 seconds > 0.0 ? static_cast<double>(scored) / seconds : 0.0, counts.text().c_str());
     for (const std::string& line : cautions) {
         std::fprintf(stderr, "%s\n", line.c_str());
     }
-    if (done < inputs.size()) {
-        throw Error("stopped after " + std::to_string(done) + " of " + std::to_string(inputs.size()) +
-                    " radiographs; the rows so far are complete");
+    if (done < inputs.list.size()) {
+        throw Error("stopped after " + std::to_string(scored) + " of " + radiographs_text(inputs.radiographs) +
+                    "; the rows so far are complete");
     }
     return counts.errors() > 0 ? ExitCode::some_inputs_failed : ExitCode::all_well;
 }
@@ -178,7 +168,9 @@ void add_score(CLI::App& program, Work& work) {
                      "For images that were squashed, to a square say: a table with columns id, orig_width and "
                      "orig_height. They are scored in the shape of their originals; others as they are")
         ->type_name("FILE");
-    command->add_option("--stages", options->stages, "Save the picture of every stage of every image there as PNG")
+    command
+        ->add_option("--stages", options->stages,
+                     "Save the picture of every stage of every image there as PNG")
         ->type_name("DIR");
     command
         ->add_option("--weights", options->weights,
