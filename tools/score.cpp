@@ -11,6 +11,7 @@
 #include "tools/progress.h"
 #include "tools/score_inputs.h"
 #include "tools/score_table.h"
+#include "tools/stages_folder.h"
 
 #include <cstdio>
 #include <memory>
@@ -91,6 +92,9 @@ ExitCode score(const ScoreOptions& options) {
     Preparation preparation(options.autotune);
     opened.preparing = [&](std::string_view) { preparation.step(); };
     const ScoreInputs inputs = list_score_inputs(options.inputs, options.sex_csv, options.sizes);
+    if (!options.stages.empty()) {
+        make_stages_folder(options.stages, options.inputs);
+    }
     session::Session session(opened);
     preparation.finish();
     ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
@@ -170,7 +174,7 @@ void add_score(CLI::App& program, Work& work) {
         ->type_name("FILE");
     command
         ->add_option("--stages", options->stages,
-                     "Save the picture of every stage of every image there as PNG")
+                     "Save the picture of every stage of every image there as PNG; a folder outside of all inputs")
         ->type_name("DIR");
     command
         ->add_option("--weights", options->weights,
