@@ -4,6 +4,7 @@
 #include "engine/io/model_file.h"
 #include "tools/commands.h"
 #include "tools/options.h"
+#include "tools/overwriting.h"
 
 #include <iostream>
 #include <memory>
@@ -19,6 +20,9 @@ struct Options {
 };
 
 ExitCode convert(const Options& options) {
+    if (!options.card_file.empty()) {
+        refuse_to_overwrite({"OUT", options.out}, {{"--card", options.card_file}});
+    }
     const io::ModelFile model(options.in);
     io::ModelCard card = model.card();
     if (!options.card_file.empty()) {

@@ -7,6 +7,7 @@
 #include "tools/commands.h"
 #include "tools/numbers.h"
 #include "tools/options.h"
+#include "tools/overwriting.h"
 
 #include <algorithm>
 #include <iostream>
@@ -61,6 +62,9 @@ ExitCode init(const InitOptions& options) {
     if (options.is_unet) {
         card.architecture = options.unet;
     } else {
+    if (!options.recipe_file.empty()) {
+        refuse_to_overwrite({"-o", options.out}, {{"--recipe", options.recipe_file}});
+    }
         card.architecture = options.resnet34;
     }
     card.recipe = recipe_text(options.recipe_file);

@@ -8,6 +8,7 @@
 #include "tools/interrupt.h"
 #include "tools/numbers.h"
 #include "tools/options.h"
+#include "tools/overwriting.h"
 #include "tools/progress.h"
 #include "tools/score_inputs.h"
 #include "tools/score_table.h"
@@ -53,6 +54,25 @@ std::optional<std::string> segmenter_path(const std::string& named) {
     }
 }
 
+// UsageError where the table would take the place of something that the run reads.
+void check_table_name(const ScoreOptions& options, const session::Options& opened, const ScoreInputs& inputs) {
+    if (options.out.empty()) {
+        return;
+    }
+    if (io::has_image_extension(options.out)) {
+        throw UsageError("-o " + options.out +
+                         " would give the table the name of a picture; give -o a name such as scores.csv");
+    }
+    std::vector<RoledFile> read{{"--weights", opened.weights},
+                                {"--segmenter", opened.segmenter.value_or("")},
+                                {"--sex-csv", options.sex_csv},
+                                {"--sizes", options.sizes}};
+    for (const session::Input& input : inputs.list) {
+        read.push_back({"the input", input.path});
+    }
+    refuse_to_overwrite({"-o", options.out}, read);
+}
+
 // What everybody who sees ages of these models must know.
 std::vector<std::string> warnings(const session::Facts& facts, const ScoreOptions& options,
                                   const std::string& weights) {
@@ -92,6 +112,7 @@ ExitCode score(const ScoreOptions& options) {
     Preparation preparation(options.autotune);
     opened.preparing = [&](std::string_view) { preparation.step(); };
     const ScoreInputs inputs = list_score_inputs(options.inputs, options.sex_csv, options.sizes);
+    check_table_name(options, opened, inputs);
     if (!options.stages.empty()) {
         make_stages_folder(options.stages, options.inputs);
     }
