@@ -1,6 +1,8 @@
 #include "tools/progress.h"
 
+#include <algorithm>
 #include <cmath>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include <utility>
 
@@ -11,6 +13,14 @@ using namespace std::chrono_literals;
 constexpr auto kRedraw = 100ms;
 constexpr auto kLine = 10s;
 constexpr size_t kBarWidth = 24;
+constexpr size_t kShortestBar = 8;
+constexpr size_t kNarrowest = 20;
+constexpr size_t kUsualColumns = 80;
+
+size_t columns_of(std::FILE* terminal) {
+    winsize size{};
+    return ::ioctl(::fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kUsualColumns;
+}
 
 template <class... Args>
 std::string format(const char* pattern, Args... args) {
@@ -55,7 +65,7 @@ void Progress::advance(size_t by, const std::string& note) {
     done_ += by;
     note_ = note;
     const auto now = Clock::now();
-    if (now - shown_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kLine))) {
+    if (!hidden_ && now - shown_ < (terminal_ ? Clock::duration(kRedraw) : Clock::duration(kLine))) {
         return;
     }
     shown_ = now;
@@ -74,6 +84,12 @@ void Progress::say(const std::string& line) {
     if (bar) {
         draw();
     }
+}
+
+void Progress::hide() {
+    hidden_ = drawn_ > 0;
+    erase();
+    std::fflush(out_);
 }
 
 void Progress::finish() {
@@ -107,14 +123,24 @@ void Preparation::finish() {
     }
 }
 
+std::string Progress::bar(size_t done, size_t total, const std::string& status, size_t columns) {
+    const size_t room = std::max(columns, kNarrowest) - 1;  // the last column would wrap
+    constexpr size_t kAround = 3;                           // brackets and the blank
+    const size_t width = room > status.size() + kAround ? std::min(kBarWidth, room - status.size() - kAround) : 0;
+    std::string line;
+    if (width >= kShortestBar) {
+        const size_t filled = total > 0 ? width * std::min(done, total) / total : width;
+        line.append("[").append(filled, '#').append(width - filled, '.').append("] ");
+    }
+    return line.append(status).substr(0, room);
+}
+
 void Progress::draw() {
-    const size_t filled = total_ > 0 ? kBarWidth * done_ / total_ : kBarWidth;
-    std::string bar(1, '[');
-    bar.append(filled, '#').append(kBarWidth - filled, '.').append("] ");
-    bar.append(status());
-    std::fputs(bar.c_str(), out_);
+    const std::string line = bar(done_, total_, status(), columns_of(out_));
+    std::fputs(line.c_str(), out_);
     std::fflush(out_);
-    drawn_ = bar.size();
+    drawn_ = line.size();
+    hidden_ = false;
 }
 
 void Progress::erase() {

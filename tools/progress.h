@@ -21,13 +21,18 @@ public:
     void advance(size_t by = 1, const std::string& note = "");
     // A line for people, with the bar kept below it.
     void say(const std::string& line);
-    // Removes the bar.
+    // Removes the bar, which comes back with the next step: call it before somebody else writes to the terminal.
+    void hide();
+    // Removes the bar for good.
     void finish();
 
     [[nodiscard]] double seconds() const;
 
     // "123 of 456 radiographs, 31.7/s, 11 s left"; no rate before there is one.
     static std::string text(size_t done, size_t total, const std::string& unit, double seconds);
+    // The bar and `status` behind it on a terminal `columns` wide: a narrow one gets a shorter bar or none, and what
+    // does not fit is cut, because a bar that wraps cannot be erased.
+    static std::string bar(size_t done, size_t total, const std::string& status, size_t columns);
 
 private:
     [[nodiscard]] std::string status() const;
@@ -40,7 +45,8 @@ private:
     bool terminal_;
     size_t done_ = 0;
     std::string note_;
-    size_t drawn_ = 0;  // columns of the bar that stand on the terminal
+    size_t drawn_ = 0;     // columns of the bar that stand on the terminal
+    bool hidden_ = false;  // whether it was taken away and is to come back
     Clock::time_point start_ = Clock::now();
     Clock::time_point shown_ = start_;
 };

@@ -16,6 +16,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <unistd.h>
 
 namespace boneage::tools {
 namespace {
@@ -131,8 +132,12 @@ ExitCode score(const ScoreOptions& options) {
     }
     ScoreCounts counts;
     const std::atomic<bool>& stop = interrupted();
+    const bool rows_on_terminal = options.out.empty() && ::isatty(STDOUT_FILENO) == 1;
     size_t scored = 0;
     const auto sink = [&](const session::Row& row) {
+        if (rows_on_terminal) {
+            progress.hide();
+        }
         table.write(row);
         if (!row.result.message.empty()) {
             progress.say(said_of(row));
