@@ -11,8 +11,8 @@
 
 #include <algorithm>
 #include <iostream>
-#include <memory>
 #include <limits>
+#include <memory>
 #include <span>
 
 namespace boneage::tools {
@@ -39,7 +39,11 @@ std::string recipe_text(const std::string& file) {
     const io::MappedFile mapped(file);
     const std::span<const std::byte> bytes = mapped.bytes();
     const std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    pipeline::recipe_from_json(text);  // throws where it is wrong
+    try {
+        pipeline::recipe_from_json(text);
+    } catch (const UsageError& error) {
+        throw UsageError(file + ": " + error.what());
+    }
     return text;
 }
 
@@ -58,13 +62,13 @@ plan::ParameterSource brightness_parameters(const net::Graph& graph) {
 }
 
 ExitCode init(const InitOptions& options) {
+    if (!options.recipe_file.empty()) {
+        refuse_to_overwrite({"-o", options.out}, {{"--recipe", options.recipe_file}});
+    }
     io::ModelCard card;
     if (options.is_unet) {
         card.architecture = options.unet;
     } else {
-    if (!options.recipe_file.empty()) {
-        refuse_to_overwrite({"-o", options.out}, {{"--recipe", options.recipe_file}});
-    }
         card.architecture = options.resnet34;
     }
     card.recipe = recipe_text(options.recipe_file);

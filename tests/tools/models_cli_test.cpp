@@ -58,8 +58,39 @@ TEST_F(ModelsTest, the_recipe_that_inspect_tells_is_one_that_init_takes) {
     ASSERT_EQ(run_program({"init", "unet", "--depth", "1", "--recipe", file, "-o", second}).code, 0);
     EXPECT_EQ(nlohmann::json::parse(run_program({"inspect", second, "--json"}).out)["recipe"], recipe);
     folder_.write("recipe.json", "{}");
-    EXPECT_EQ(not_refused(run_program({"init", "unet", "--recipe", file, "-o", second}), 2), "");
+    const Ran bad = run_program({"init", "unet", "--recipe", file, "-o", second});
+    EXPECT_EQ(not_refused(bad, 2), "");
+    EXPECT_NE(bad.err.find(file + ": recipe: contrast is missing"), std::string::npos) << bad.err;
+    EXPECT_EQ(not_refused(run_program({"init", "unet", "--recipe", file, "-o", file}), 2), "");
+    EXPECT_EQ(read_text(file), "{}");
     EXPECT_EQ(not_refused(run_program({"init", "unet", "--recipe", "no such", "-o", second}), 2), "");
+}
+
+TEST_F(ModelsTest, new_models_fit_the_shipped_ones) {
+    const std::string weights = (folder_ / "i.safetensors").string();
+    const std::string segmenter = (folder_ / "u.safetensors").string();
+    ASSERT_EQ(run_program({"init", "resnet34", "--base-width", "2", "-o", weights}).code, 0);
+    ASSERT_EQ(run_program({"init", "unet", "--base-width", "8", "--start", "brightness", "-o", segmenter}).code, 0);
+    const std::string image = BONEAGE_TEST_DATA "/radiographs/4332.png";
+    for (const std::vector<std::string>& models : std::vector<std::vector<std::string>>{
+             {"--weights", weights, "--segmenter", BONEAGE_SHIPPED_MODELS "/unet.safetensors"},
+             {"--weights", BONEAGE_SHIPPED_MODELS "/resnet34.safetensors", "--segmenter", segmenter}}) {
+        std::vector<std::string> command{"score", image};
+        command.insert(command.end(), models.begin(), models.end());
+        const Ran ran = run_program(command);
+        EXPECT_EQ(ran.code, 0) << ran.err;
+    }
+}
+
+TEST_F(ModelsTest, a_model_may_be_converted_onto_itself) {
+    const std::string path = small_unet("m.safetensors");
+    const auto before = fs::file_size(path);
+    ASSERT_EQ(run_program({"convert", path, path, "--type", "f16"}).code, 0);
+    EXPECT_LT(fs::file_size(path), before);
+    EXPECT_EQ(run_program({"inspect", path}).code, 0);
+    const std::string card = folder_.write("CARD.md", "About it.").string();
+    EXPECT_EQ(not_refused(run_program({"convert", path, card, "--card", card}), 2), "");
+    EXPECT_EQ(read_text(card), "About it.");
 }
 
 TEST_F(ModelsTest, the_same_seed_writes_the_same_bytes) {
