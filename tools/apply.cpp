@@ -11,6 +11,7 @@
 #include "tools/numbers.h"
 #include "tools/options.h"
 
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -57,7 +58,17 @@ std::shared_ptr<pipeline::Applier> applier_on(const std::string& device) {
     return {cpu, cpu->applier.get()};
 }
 
+// UsageError where OUT would be a file whose name hides that it is a PNG; a pipe or a device may be called anything.
+void check_out(const std::string& out) {
+    std::error_code ignored;
+    const bool is_file = std::filesystem::is_regular_file(out, ignored) || !std::filesystem::exists(out, ignored);
+    if (is_file && !out.ends_with(".png") && !out.ends_with(".PNG")) {
+        throw UsageError("OUT " + out + " would be a PNG under another name; let it end in .png");
+    }
+}
+
 ExitCode run_stage(const ApplyOptions& options, const Operation& operation) {
+    check_out(options.out);
     const auto applier = applier_on(options.device);
     const Picture result = operation(*applier, read(options.in), options);
     std::visit([&]<class P>(const HostImage<P>& image) { io::write_png<P>(options.out, image.view()); }, result);
@@ -76,6 +87,26 @@ ExitCode print_contrast(const ApplyOptions& options) {
     json["low_contrast"] = stats.low != 0;
     std::cout << json.dump() << '\n';
     return ExitCode::all_well;
+}
+
+std::string size_text(const Picture& picture) {
+    return std::visit(
+        [](const auto& image) {
+            return std::to_string(image.view().width) + "x" + std::to_string(image.view().height);
+        },
+        picture);
+}
+
+Picture overlay(pipeline::Applier& applier, const Picture& picture, const ApplyOptions& options) {
+    const Picture mask = read(options.mask);
+    const std::string wanted = size_text(picture);
+    const std::string given = size_text(mask);
+    if (wanted != given) {
+        throw UsageError("--mask " + options.mask + " is " + given + " pixels (width x height), but " + options.in +
+                         " is " + wanted + "; give a mask of that size, or scale it with boneage apply resize --size " +
+                         wanted);
+    }
+    return applier.overlay(picture, mask, options.background);
 }
 
 Picture segment(pipeline::Applier& applier, const Picture& picture, const ApplyOptions& options) {
@@ -99,7 +130,9 @@ CLI::App& add_stage(CLI::App& apply_command, Work& work, const Shared& options, 
     CLI::App* stage = add_command(apply_command, heading, name, description,
                                   ("boneage apply " + std::string(name) + " " + example).c_str());
     stage->add_option("in", options->in, "The picture to read: PNG, JPEG or BMP")->type_name("IN")->required();
-    stage->add_option("out", options->out, "The PNG to write, of 8 or 16 bits as IN has")->type_name("OUT")->required();
+    stage->add_option("out", options->out, "The PNG to write, NAME.png, of 8 or 16 bits as IN has")
+        ->type_name("OUT")
+        ->required();
     add_device_option(*stage, options->device);
     stage->final_callback([options, &work, operation = std::move(operation)] {
         work = [options, operation] { return run_stage(*options, operation); };
@@ -127,7 +160,9 @@ void add_resize(CLI::App& command, Work& work, const Shared& options) {
                                 [](pipeline::Applier& applier, const Picture& picture, const ApplyOptions& o) {
                                     return applier.resize(picture, size_of(o.size, "--size", 1, 65535), o.filter);
                                 });
-    stage.add_option("--size", options->size, "Width and height in pixels")->type_name("WxH")->required();
+    stage.add_option("--size", options->size, "Width and height in pixels, the width first")
+        ->type_name("WxH")
+        ->required();
     const std::map<std::string, ResizeFilter> filters{{"area", ResizeFilter::area}, {"linear", ResizeFilter::linear}};
     stage.add_option("--filter", options->filter, "area or linear (default area)")
         ->type_name("FILTER")
@@ -158,7 +193,8 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
         stage.add_option("--element", options->morphology.shape, "rect, cross or ellipse (default ellipse)")
             ->type_name("SHAPE")
             ->transform(one_word_of(shapes));
-        stage.add_option("--size", options->size, "Width and height of the element (default 15x15)")->type_name("WxH");
+        stage.add_option("--size", options->size, "Width and height of the element, the width first (default 15x15)")
+            ->type_name("WxH");
         stage.add_option("--iterations", options->morphology.iterations, "How often")
             ->type_name("N")
             ->check(whole_number(1, 1000))
@@ -168,10 +204,7 @@ void add_morphology(CLI::App& command, Work& work, const Shared& options) {
 
 void add_overlay(CLI::App& command, Work& work, const Shared& options) {
     CLI::App& stage = add_stage(command, work, options, kPictures, "overlay", "Keep the picture inside a mask only",
-                                "hand.png out.png --mask mask.png",
-                                [](pipeline::Applier& applier, const Picture& picture, const ApplyOptions& o) {
-                                    return applier.overlay(picture, read(o.mask), o.background);
-                                });
+                                "hand.png out.png --mask mask.png", overlay);
     stage.add_option("--mask", options->mask, "A picture of the same size; whatever is not black is inside")
         ->type_name("FILE")
         ->required();

@@ -1,4 +1,5 @@
 #include "tests/support/program.h"
+#include "tests/support/refusal.h"
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -151,6 +152,37 @@ TEST(ApplyErrors, say_what_is_wrong_in_the_exit_code) {
     EXPECT_EQ(testing::run_program({"apply", "invert", (folder / "none.png").string(), out}).code, 1);
     EXPECT_EQ(testing::run_program({"apply", "invert", kRadiograph, (folder / "none/out.png").string()}).code, 3);
     EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST(ApplyErrors, a_mask_of_another_size_is_named_with_both_sizes) {
+    const Folder folder;
+    const std::string mask = (folder / "mask.png").string();
+    cv::imwrite(mask, cv::Mat(20, 30, CV_8UC1, cv::Scalar(255)));
+    const Ran ran =
+        testing::run_program({"apply", "overlay", kRadiograph, (folder / "out.png").string(), "--mask", mask});
+    EXPECT_EQ(testing::not_refused(ran, 2), "");
+    EXPECT_NE(ran.err.find("--mask " + mask + " is 30x20 pixels (width x height), but " + kRadiograph + " is 622x1037"),
+              std::string::npos)
+        << ran.err;
+}
+
+TEST(ApplyErrors, a_png_gets_no_other_name) {
+    const Folder folder;
+    const std::string out = (folder / "out.jpg").string();
+    const Ran ran = testing::run_program({"apply", "invert", kRadiograph, out});
+    EXPECT_EQ(testing::not_refused(ran, 2), "");
+    EXPECT_NE(ran.err.find("let it end in .png"), std::string::npos) << ran.err;
+    EXPECT_FALSE(std::filesystem::exists(out));
+    EXPECT_EQ(testing::run_program({"apply", "invert", kRadiograph, "/dev/null"}).code, 0);
+}
+
+TEST(ApplyErrors, a_picture_may_be_replaced_by_what_is_made_of_it) {
+    const Folder folder;
+    const std::string path = (folder / "a.png").string();
+    const cv::Mat src = radiograph(CV_8UC1);
+    cv::imwrite(path, src);
+    EXPECT_EQ(testing::run_program({"apply", "invert", path, path}).code, 0);
+    expect_equal(read(path), 255 - src, "in place");
 }
 
 }  // namespace
