@@ -27,7 +27,7 @@ struct PlanOptions {
     int64_t batch = 1;
     int64_t channels = 1;
     std::optional<int64_t> base_width;
-    int64_t depth = net::UnetSpec{}.depth;
+    std::optional<int64_t> depth;
     int64_t outputs = 1;
     bool sex_input = false;
     std::string roof;
@@ -40,14 +40,21 @@ struct PlanOptions {
     int threads = 0;
 };
 
+constexpr int64_t kLargestSide = 8192;
+
 // "HxW" or "N" for a square.
 std::pair<int64_t, int64_t> parse_size(const std::string& text) {
     const auto number = [&](size_t begin, size_t end) {
         int64_t value = 0;
         const auto result = std::from_chars(text.data() + begin, text.data() + end, value);
-        if (result.ec != std::errc{} || result.ptr != text.data() + end || value < 1 || value > 8192) {
+        const bool is_number = result.ec != std::errc::invalid_argument && result.ptr == text.data() + end;
+        if (!is_number) {
             throw UsageError("--size " + text +
                              " is not HEIGHTxWIDTH in pixels, for example 256x192, or one number for a square");
+        }
+        if (result.ec != std::errc{} || value < 1 || value > kLargestSide) {
+            throw UsageError("--size " + text + " is too small or too large: sides lie between 1 and " +
+                             std::to_string(kLargestSide) + " pixels");
         }
         return value;
     };
@@ -59,13 +66,27 @@ std::pair<int64_t, int64_t> parse_size(const std::string& text) {
     return {number(0, cross), number(cross + 1, text.size())};
 }
 
+// UsageError where the poolings would not halve the image evenly.
+void check_divisible(std::pair<int64_t, int64_t> size, int64_t depth) {
+    const int64_t by = int64_t{1} << depth;
+    if (size.first % by != 0 || size.second % by != 0) {
+        throw UsageError("a unet of depth " + std::to_string(depth) + " takes sides that " + std::to_string(by) +
+                         " divides, not --size " + std::to_string(size.first) + "x" + std::to_string(size.second) +
+                         " (height x width); give such a size or a smaller --depth");
+    }
+}
+
 net::Graph network(const PlanOptions& given) {
     if (given.net == "unet") {
         if (given.sex_input) {
             throw UsageError("--sex-input is for resnet34; unet reads images only");
         }
-        return net::unet(
-            {given.channels, given.depth, given.base_width.value_or(net::UnetSpec{}.base_width), given.outputs});
+        const int64_t depth = given.depth.value_or(net::UnetSpec{}.depth);
+        check_divisible(parse_size(given.size), depth);
+        return net::unet({given.channels, depth, given.base_width.value_or(net::UnetSpec{}.base_width), given.outputs});
+    }
+    if (given.depth) {
+        throw UsageError("--depth is for unet; resnet34 has 34 layers always");
     }
     return net::resnet34({.channels = given.channels,
                           .base_width = given.base_width.value_or(net::ResNet34Spec{}.base_width),
@@ -181,19 +202,27 @@ void add_plan(CLI::App& program, Work& work) {
                      "for a square")
         ->type_name("HEIGHTxWIDTH")
         ->capture_default_str();
-    command->add_option("--batch", given->batch, "Images at once")->check(whole_number(1, 1024))->capture_default_str();
+    command->add_option("--batch", given->batch, "Images at once")
+        ->type_name("N")
+        ->check(whole_number(1, 1024))
+        ->capture_default_str();
     add_precision_option(*command, given->precision);
     command->add_option("--channels", given->channels, "Channels of the images")
+        ->type_name("N")
         ->check(whole_number(1, 3))
         ->capture_default_str();
     command->add_option("--outputs", given->outputs, "Numbers per image (resnet34) or per pixel (unet)")
+        ->type_name("N")
         ->check(whole_number(1, 4096))
         ->capture_default_str();
     command
         ->add_option("--base-width", given->base_width,
                      "Channels of the first stage (resnet34; default 64) or level (unet; default 16)")
+        ->type_name("N")
         ->check(whole_number(1, 128));
-    command->add_option("--depth", given->depth, "unet: number of poolings (default 4)")->check(whole_number(1, 7));
+    command->add_option("--depth", given->depth, "unet: number of poolings (default 4)")
+        ->type_name("N")
+        ->check(whole_number(1, 7));
     command->add_flag("--sex-input", given->sex_input, "resnet34: with the sex as second input");
     command
         ->add_option("--roof", given->roof,

@@ -192,6 +192,36 @@ TEST(PlanCommand, refuses_what_cannot_be_planned) {
     }
 }
 
+TEST(PlanCommand, says_what_is_wrong_with_a_size) {
+    const auto reason = [](const std::vector<std::string>& arguments) {
+        std::vector<std::string> all{"plan"};
+        all.insert(all.end(), arguments.begin(), arguments.end());
+        const Ran outcome = run_program(all);
+        EXPECT_EQ(outcome.code, 2) << arguments.back();
+        return outcome.err;
+    };
+    for (const char* size : {"100000", "0", "64x8193", "99999999999999999999"}) {
+        EXPECT_NE(reason({"resnet34", "--size", size}).find("sides lie between 1 and 8192 pixels"), std::string::npos);
+    }
+    EXPECT_NE(reason({"resnet34", "--size", "wide"}).find("is not HEIGHTxWIDTH in pixels"), std::string::npos);
+    EXPECT_NE(reason({"unet", "--size", "250x256"}).find("takes sides that 16 divides, not --size 250x256 (height x"),
+              std::string::npos);
+    EXPECT_NE(reason({"unet", "--train", "--depth", "5", "--size", "48"}).find("that 32 divides"), std::string::npos);
+    EXPECT_NE(reason({"resnet34", "--depth", "3"}).find("--depth is for unet"), std::string::npos);
+}
+
+TEST(PlanCommand, says_which_side_is_the_height) {
+    for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{{}, {"--train"}}) {
+        std::vector<std::string> all{"plan", "unet", "--size", "32x64"};
+        all.insert(all.end(), more.begin(), more.end());
+        const Ran outcome = run_program(all);
+        EXPECT_NE(outcome.out.find("32x64 pixels (height x width)"), std::string::npos) << outcome.out;
+        EXPECT_NE(outcome.out.find("n x h x w x c"), std::string::npos) << outcome.out;
+    }
+    EXPECT_NE(run_program({"plan", "--help"}).out.find("--size HEIGHTxWIDTH"), std::string::npos);
+    EXPECT_NE(run_program({"apply", "resize", "--help"}).out.find("the width first"), std::string::npos);
+}
+
 TEST(PlanCommand, counts_the_largest_it_takes_without_overflow) {
     const auto plan = planned({"unet", "--size", "8192", "--batch", "1024", "--base-width", "128", "--depth", "7",
                                "--channels", "3", "--outputs", "4096"});
