@@ -2,6 +2,7 @@
 # Builds the tests and runs all that need no GPU. Last line: "N passed, N failed". Exit status 0 only when all passed.
 #
 #   tools/check.sh               the release preset
+#   tools/check.sh --quick       of it only what builds and runs fast: no training, no CUDA-on-CPU runner, no cuDNN graphs
 #   tools/check.sh --sanitizers  also the asan (AddressSanitizer, UndefinedBehaviorSanitizer) and tsan presets
 #   tools/check.sh --tidy        also clang-tidy over every source file (slow)
 set -euo pipefail
@@ -10,11 +11,19 @@ source tools/packages.sh
 
 presets=(release)
 tidy=no
+# What --quick narrows building and testing to.
+targets=()
+filter=()
+quick_programs=(test_base test_image test_nn test_io test_net test_eval test_pipeline test_cli)
 for option in "$@"; do
     case $option in
+        --quick)
+            targets=(--target boneage "${quick_programs[@]}")
+            filter=(-R "^($(IFS='|' && echo "${quick_programs[*]}")|lint)\\." -E '\.TrainTest\.|headers_compile_alone')
+            ;;
         --sanitizers) presets+=(asan tsan) ;;
         --tidy) tidy=yes ;;
-        *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -33,7 +42,7 @@ for preset in "${presets[@]}"; do
         echo "$passed passed, $((failed + 1)) failed"
         exit 1
     }
-    cmake --build --preset "$preset" || {
+    cmake --build --preset "$preset" "${targets[@]}" || {
         echo "The $preset preset could not be built."
         echo "$passed passed, $((failed + 1)) failed"
         exit 1
@@ -42,7 +51,7 @@ for preset in "${presets[@]}"; do
     # The counts come from the report, so a failing ctest must not end the script here.
     rm -f "build/$preset/results.xml"
     # Side by side: OpenMP's threads, while they wait, must leave the processor to another test's.
-    OMP_WAIT_POLICY=passive ctest --preset "$preset" --parallel "$(nproc)" --no-tests=error --output-junit results.xml || echo "ctest reports failures"
+    OMP_WAIT_POLICY=passive ctest --preset "$preset" "${filter[@]}" --parallel "$(nproc)" --no-tests=error --output-junit results.xml || echo "ctest reports failures"
     count() { grep -oE "[[:space:]]$1=\"[0-9]+\"" "build/$preset/results.xml" | head -n 1 | grep -oE '[0-9]+'; }
     passed=$((passed + $(count tests) - $(count failures) - $(count disabled) - $(count skipped)))
     failed=$((failed + $(count failures) + $(count skipped)))
