@@ -3,6 +3,7 @@
 
 #include "kernels/image/clahe.h"
 #include "kernels/image/clahe_math.h"
+#include "kernels/image/float_bits.cuh"
 #include "kernels/image/pixel_vectors.cuh"
 
 namespace boneage {
@@ -56,14 +57,9 @@ __device__ CellShape cell_shape(const Image<const P, Device>& src, const ClahePa
 struct FourValues {
     uint32_t bytes;
 
-    // Few units convert numbers, and every pixel would need four of them: 2^23 + v is the float whose bits are
-    // 0x4b0000vv.
-    [[nodiscard]] __device__ float at(int i) const {
-        constexpr float kTwoTo23 = 8388608.0F;
-        return std::bit_cast<float>(__byte_perm(bytes, std::bit_cast<uint32_t>(kTwoTo23), 0x7650U + i)) - kTwoTo23;
-    }
     [[nodiscard]] __device__ float blended(float ax, float ay) const {
-        return clahe_blended(at(0), at(1), at(2), at(3), ax, ay);
+        return clahe_blended(byte_as_float(bytes, 0), byte_as_float(bytes, 1), byte_as_float(bytes, 2),
+                             byte_as_float(bytes, 3), ax, ay);
     }
 };
 
@@ -115,11 +111,8 @@ __device__ void blend_vectors(const Image<const uint8_t, Device>& src, const Ima
             PixelVector<uint8_t, kBlendPixels> result;
 #pragma unroll
             for (int i = 0; i < kBlendPixels; ++i) {
-                // Rounds to the nearest, of two to the even one: the last place of floats from 2^23 to 2^24 is 1.
-                // Blends of bytes are bytes.
-                constexpr float kRounds = 12582912.0F;
-                const float blended = FourValues{tables.values[table[i] + pixels.get(i)]}.blended(ax[i], ay);
-                result.set(i, static_cast<uint8_t>(std::bit_cast<uint32_t>(blended + kRounds)));
+                const FourValues four{tables.values[table[i] + pixels.get(i)]};
+                result.set(i, static_cast<uint8_t>(rounded_bits(four.blended(ax[i], ay))));
             }
             store_vector(dst.row(y), x, dst.width, true, result);
         }
