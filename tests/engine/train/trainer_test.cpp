@@ -86,7 +86,7 @@ TEST_F(TrainerTest, learns_sixteen_real_radiographs_by_heart) {
     AdamParams adam;
     double best = 1000;
     for (int64_t i = 0; i < 400 && best >= 1.0; ++i) {
-        training.course().fill(training.course().epoch(i), static_cast<uint64_t>(16 * i), executor);
+        training.course().fill(training.course().epoch(i), 16 * static_cast<uint64_t>(i), executor);
         adam.learning_rate = schedule.learning_rate(i, static_cast<double>(i));
         executor.train(adam, 0.9F);
         if (i % 10 == 9 && i > 100) {
@@ -232,7 +232,7 @@ TEST_F(TrainerTest, a_withheld_sex_is_unknown_to_the_network_as_often_as_asked) 
     int unknown = 0;
     constexpr int kBatches = 100;
     for (int i = 0; i < kBatches; ++i) {
-        training.course().fill(samples, static_cast<uint64_t>(16 * i), training.executor());
+        training.course().fill(samples, 16 * static_cast<uint64_t>(i), training.executor());
         const auto sexes = training.executor().input("sex");
         for (size_t k = 0; k < sexes.size(); ++k) {
             const float known = cache.sexes()[static_cast<size_t>(samples[k])];
