@@ -68,7 +68,7 @@ ExitCode train_ages(const Options& options) {
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
-                         card_text(options, course, cache, record)},
+                         card_text(options, course, cache, record), cache.segmenter()},
                         parameters, io::StoredType::f32);
     };
     train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::lower), observer);
