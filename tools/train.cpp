@@ -71,7 +71,7 @@ ExitCode train_ages(const Options& options) {
                          card_text(options, course, cache, record), cache.segmenter()},
                         parameters, io::StoredType::f32);
     };
-    train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::lower), observer);
+    train::Trainer trainer(course, executor, trainer_options(options.shared, model, train::Better::lower), observer);
     progress.say("computing with " + device.describe());
     if (const auto sampling = course.sampling(trainer.epochs())) {
         progress.say(sampling->text());

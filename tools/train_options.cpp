@@ -148,9 +148,11 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
     add_augment_options(command, options.augment);
 }
 
-train::TrainerOptions trainer_options(const TrainOptions& options, train::Better better) {
+train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model, train::Better better) {
     std::error_code problem;
-    std::filesystem::create_directories(options.out, problem);
+    if (!options.resume) {
+        std::filesystem::create_directories(options.out, problem);
+    }
     if (problem) {
         throw Error(options.out + " cannot be made: " + problem.message());
     }
@@ -158,6 +160,7 @@ train::TrainerOptions trainer_options(const TrainOptions& options, train::Better
     made.epochs = options.epochs;
     made.folder = options.out;
     made.resume = options.resume;
+    made.model = model;
     made.average_decay = options.ema;
     made.adam.weight_decay = options.weight_decay;
     made.adam.decoupled = options.optimiser == "adamw";

@@ -52,8 +52,9 @@ ExitCode tell_end(train::TrainEnd end, const train::Trainer& trainer, TrainProgr
                   const train::Course& course, const std::string& model) {
     progress.finish();
     if (end == train::TrainEnd::interrupted) {
-        throw Error("stopped after " + std::to_string(trainer.epochs()) +
-                    " epochs; the same command with --resume goes on from there");
+        throw Error(trainer.epochs() == 0 ? "stopped before the first epoch was done; the same command begins anew"
+                                          : "stopped after " + std::to_string(trainer.epochs()) +
+                                                " epochs; the same command with --resume goes on from there");
     }
     const train::Schedule& schedule = trainer.schedule();
     if (!schedule.best()) {

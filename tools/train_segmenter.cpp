@@ -61,7 +61,7 @@ ExitCode train_masks(const Options& options) {
                          card_text(options, course, cache, record)},
                         parameters, io::StoredType::f32);
     };
-    train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::higher), observer);
+    train::Trainer trainer(course, executor, trainer_options(options.shared, model, train::Better::higher), observer);
     progress.say("computing with " + device.describe());
     progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
                  std::to_string(course.validation_samples()) + " to judge by, patches of " +

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace boneage::train {
@@ -57,11 +58,18 @@ Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const Trainer
     std::error_code ignored;
     const bool exists = std::filesystem::exists(checkpoint_path_, ignored) ||
                         std::filesystem::exists(checkpoint_path_ + ".previous", ignored);
-    if (options_.resume && exists) {
+    if (options_.resume && !exists) {
+        throw UsageError("there is no run to resume in " + options_.folder + "; leave out --resume to begin one");
+    }
+    if (options_.resume) {
         restore();
+        write_missing_model();
     } else if (exists) {
         throw UsageError(options_.folder +
                          " holds a training already; --resume continues it, or choose another folder");
+    } else if (!options_.model.empty() && std::filesystem::exists(options_.model, ignored)) {
+        throw UsageError(options_.model +
+                         " exists already and would be replaced; choose another folder, or move it away");
     }
     log_.emplace((std::filesystem::path(options.folder) / "train.jsonl").string(), epoch_);
 }
@@ -95,6 +103,28 @@ void Trainer::restore() {
     elapsed_s_ = fields.number("elapsed_s");
     schedule_.restore(fields.field("schedule"));
     observer_.say("resuming after epoch " + std::to_string(epoch_));
+}
+
+void Trainer::write_missing_model() {
+    std::error_code ignored;
+    if (options_.model.empty() || std::filesystem::exists(options_.model, ignored)) {
+        return;
+    }
+    EpochRecord record;
+    record.epoch = schedule_.best_epoch().value_or(0) + 1;
+    record.step = executor_.step() / epoch_ * record.epoch;  // all epochs have as many
+    set_metric(record, schedule_.best().value_or(std::numeric_limits<double>::quiet_NaN()));
+    std::vector<int64_t> batches = executor_.batches();
+    for (int64_t& seen : batches) {
+        seen -= executor_.step() - record.step;
+    }
+    observer_.best(plan::parameters_in(executor_.plan(), best_.parameters, best_.statistics, batches), record);
+    observer_.say(options_.model + " was missing; written again from the checkpoint, as of epoch " +
+                  std::to_string(record.epoch));
+}
+
+void Trainer::set_metric(EpochRecord& record, double metric) const {
+    (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = metric;
 }
 
 void Trainer::begin_saving() {
@@ -204,7 +234,7 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         elapsed_s_ += seconds_since(start);
         record.epoch = epoch_;
         record.step = executor_.step();
-        (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = judgement.metric;
+        set_metric(record, judgement.metric);
         record.elapsed_s = elapsed_s_;
         record.draws_per_category = course_.draws_per_category(samples);
         record.more = judgement.more;

@@ -23,6 +23,7 @@ struct TrainerOptions {
     double average_decay = 0;
     std::string folder;   // where checkpoint.safetensors and train.jsonl go
     bool resume = false;  // from the folder's checkpoint
+    std::string model;    // the file that the observer's `best` writes, which must not be another run's; "": none
 };
 
 // What people want to see while it runs.
@@ -33,7 +34,8 @@ struct TrainObserver {
     std::function<void(const EpochRecord& record, const EpochOutcome& outcome)> epoch;
     // Sentences, such as which checkpoint a run resumes from.
     std::function<void(const std::string& line)> say;
-    // The weights just judged are the best so far: to be written where they are wanted.
+    // The weights just judged are the best so far: to be written where they are wanted. Called with those of a run that
+    // is resumed, too, where the model is missing; the record then tells epoch, step and metric.
     std::function<void(const plan::ParameterSource& parameters, const EpochRecord& record)> best;
 };
 
@@ -41,8 +43,9 @@ enum class TrainEnd { finished, stopped_early, interrupted };
 
 class Trainer {
 public:
-    // `course` and `executor` must outlive this. Throws UsageError when the folder holds a training already and it is
-    // not to be resumed, or when what is to be resumed was another training.
+    // `course` and `executor` must outlive this. Throws UsageError when the folder holds a training already, or a model
+    // without its training, and it is not to be resumed; when there is nothing to resume; or when what is to be resumed
+    // was another training.
     Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options, TrainObserver observer);
 
     // Trains until the last epoch, the schedule's stop or `stop`, which takes effect after the running step: that
@@ -70,6 +73,8 @@ private:
     void begin_saving();
     void finish_saving();
     void restore();
+    void write_missing_model();
+    void set_metric(EpochRecord& record, double metric) const;
     [[nodiscard]] std::string fingerprint() const;
 
     Course& course_;
