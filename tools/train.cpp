@@ -9,6 +9,7 @@
 #include "tools/train_device.h"
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
+#include "tools/train_settings.h"
 
 #include <filesystem>
 #include <memory>
@@ -33,8 +34,9 @@ std::string card_text(const Options& options, const train::AgeCourse& course, co
                        std::to_string(course.validation_samples()) + " pictures");
 }
 
-ExitCode train_ages(const Options& options) {
+ExitCode train_ages(Options options) {
     const std::atomic<bool>& stop = interrupted();
+    keep_threads(options.shared);
     TrainDevice device(options.shared);
     const train::AgeCache cache((std::filesystem::path(options.shared.cache) / train::kAgeCacheName).string());
     const int threads = threads_of(options.shared);
@@ -65,13 +67,21 @@ ExitCode train_ages(const Options& options) {
     TrainProgress progress(course, options.shared.epochs, options.shared.batch);
     train::TrainObserver observer = progress.observer();
     const std::string model = (std::filesystem::path(options.shared.out) / "resnet34.safetensors").string();
+    const train::RunSettings settings = settings_of(
+        options.shared, device.on_gpu(),
+        {setting("--no-sex-input", !options.course.network.sex_input),
+         setting("--base-width", options.course.network.base_width), setting("--hidden", options.course.network.hidden),
+         setting("--unknown-sex", options.course.unknown_sex), setting("--balance", options.balance),
+         setting("--category", options.course.category_months), setting("--repeats", options.course.repeats),
+         setting("--shuffle", options.shuffle)});
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
                          card_text(options, course, cache, record), cache.segmenter()},
                         parameters, io::StoredType::f32);
     };
-    train::Trainer trainer(course, executor, trainer_options(options.shared, model, train::Better::lower), observer);
+    train::Trainer trainer(course, executor, trainer_options(options.shared, model, settings, train::Better::lower),
+                           observer);
     progress.say("computing with " + device.describe());
     if (const auto sampling = course.sampling(trainer.epochs())) {
         progress.say(sampling->text());

@@ -119,7 +119,10 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
     command.add_option("-o,--out", options.out, "The folder of this run, made where it does not exist")
         ->type_name("RUN")
         ->required();
-    command.add_flag("--resume", options.resume, "Continue the run in that folder from its checkpoint");
+    command.add_flag("--resume", options.resume,
+                     "Continue the run in that folder from its checkpoint. --epochs, --threads, --device and what says "
+                     "how the rate changes "
+                     "may be others then");
     command
         .add_option("--start-from", options.start_from,
                     "Begin with the weights of this model; a resnet34 may have another head, which then begins anew")
@@ -129,7 +132,9 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
     run.number("--epochs", options.epochs, "N", 1, 1e6, "Epochs");
     run.number("--batch", options.batch, "N", 2, 4096, "Samples in a step");
     run.number("--seed", options.seed, "N", 0, 1e15, "Decides initial weights, drawing and augmentation");
-    run.number("--threads", options.threads, "N", 0, 1024, "Threads that compute; 0: one for each processor");
+    run.number("--threads", options.threads, "N", 0, 1024,
+               "Threads that compute: their number decides the last bits, so a resumed run keeps it; 0: one for each "
+               "processor");
     const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
                                                             {"bf16", plan::Precision::bf16}};
     command.add_option("--precision", options.precision, "f32, or bf16 for speed; weights stay float32 (default f32)")
@@ -148,7 +153,8 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
     add_augment_options(command, options.augment);
 }
 
-train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model, train::Better better) {
+train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model,
+                                      const train::RunSettings& settings, train::Better better) {
     std::error_code problem;
     if (!options.resume) {
         std::filesystem::create_directories(options.out, problem);
@@ -161,6 +167,7 @@ train::TrainerOptions trainer_options(const TrainOptions& options, const std::st
     made.folder = options.out;
     made.resume = options.resume;
     made.model = model;
+    made.settings = settings;
     made.average_decay = options.ema;
     made.adam.weight_decay = options.weight_decay;
     made.adam.decoupled = options.optimiser == "adamw";

@@ -45,7 +45,8 @@ struct TrainOptions {
 void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch);
 
 // Makes the folder of a run that begins. `model` is the file that the run writes there.
-train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model, train::Better better);
+train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model,
+                                      const train::RunSettings& settings, train::Better better);
 plan::OptimiserOptions optimiser_options(const TrainOptions& options);
 // The card of a trained model: --card, then how it was trained and how it was judged.
 std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,

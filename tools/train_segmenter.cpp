@@ -8,6 +8,7 @@
 #include "tools/train_device.h"
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
+#include "tools/train_settings.h"
 
 #include <filesystem>
 #include <memory>
@@ -28,8 +29,9 @@ std::string card_text(const Options& options, const train::MaskCourse& course, c
                        std::to_string(course.validation_samples()) + " pictures held out");
 }
 
-ExitCode train_masks(const Options& options) {
+ExitCode train_masks(Options options) {
     const std::atomic<bool>& stop = interrupted();
+    keep_threads(options.shared);
     TrainDevice device(options.shared);
     const train::MaskCache cache((std::filesystem::path(options.shared.cache) / train::kMaskCacheName).string());
     const int threads = threads_of(options.shared);
@@ -55,13 +57,18 @@ ExitCode train_masks(const Options& options) {
     TrainProgress progress(course, options.shared.epochs, options.shared.batch);
     train::TrainObserver observer = progress.observer();
     const std::string model = (std::filesystem::path(options.shared.out) / "unet.safetensors").string();
+    const train::RunSettings settings = settings_of(
+        options.shared, device.on_gpu(),
+        {setting("--depth", options.course.network.depth), setting("--base-width", options.course.network.base_width),
+         setting("--repeats", options.course.repeats), setting("--hold-out", options.course.hold_out)});
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
                          card_text(options, course, cache, record)},
                         parameters, io::StoredType::f32);
     };
-    train::Trainer trainer(course, executor, trainer_options(options.shared, model, train::Better::higher), observer);
+    train::Trainer trainer(course, executor, trainer_options(options.shared, model, settings, train::Better::higher),
+                           observer);
     progress.say("computing with " + device.describe());
     progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
                  std::to_string(course.validation_samples()) + " to judge by, patches of " +

@@ -41,11 +41,31 @@ std::vector<std::vector<float>> states_of(const plan::TrainingExecutor& executor
     return states;
 }
 
+std::string checkpoint_in(const std::string& folder) {
+    return (std::filesystem::path(folder) / "checkpoint.safetensors").string();
+}
+
+// Or the one before it.
+bool is_there(const std::string& checkpoint) {
+    std::error_code ignored;
+    return std::filesystem::exists(checkpoint, ignored) || std::filesystem::exists(checkpoint + ".previous", ignored);
+}
+
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 }  // namespace
+
+std::string setting_of_run(const std::string& folder, const std::string& name) {
+    const std::string path = checkpoint_in(folder);
+    if (!is_there(path)) {
+        return "";
+    }
+    const NewestCheckpoint newest = newest_checkpoint(path);
+    const Fields settings = Fields(newest.checkpoint.state(), newest.checkpoint.path()).object("settings");
+    return settings.has(name.c_str()) ? settings.text(name.c_str()) : "";
+}
 
 Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options,
                  TrainObserver observer)
@@ -54,10 +74,9 @@ Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const Trainer
       options_(options),
       observer_(std::move(observer)),
       schedule_(options.schedule),
-      checkpoint_path_((std::filesystem::path(options.folder) / "checkpoint.safetensors").string()) {
+      checkpoint_path_(checkpoint_in(options.folder)) {
     std::error_code ignored;
-    const bool exists = std::filesystem::exists(checkpoint_path_, ignored) ||
-                        std::filesystem::exists(checkpoint_path_ + ".previous", ignored);
+    const bool exists = is_there(checkpoint_path_);
     if (options_.resume && !exists) {
         throw UsageError("there is no run to resume in " + options_.folder + "; leave out --resume to begin one");
     }
@@ -86,8 +105,8 @@ void Trainer::restore() {
         observer_.say(newest.notice);
     }
     const Fields fields(newest.checkpoint.state(), newest.checkpoint.path());
-    const Json& made_by = fields.field("training");
-    if (!made_by.is_string() || made_by.get<std::string>() != fingerprint()) {
+    const std::vector<std::string> changed = changes(options_.settings, fields.object("settings"));
+    if (fields.text("training") != fingerprint()) {
         fields.fail(
             "it belongs to another training (other data, network, batch or settings); resume with what it was "
             "begun with, or choose another folder");
@@ -103,6 +122,9 @@ void Trainer::restore() {
     elapsed_s_ = fields.number("elapsed_s");
     schedule_.restore(fields.field("schedule"));
     observer_.say("resuming after epoch " + std::to_string(epoch_));
+    for (const std::string& sentence : changed) {
+        observer_.say(sentence);
+    }
 }
 
 void Trainer::write_missing_model() {
@@ -128,11 +150,9 @@ void Trainer::set_metric(EpochRecord& record, double metric) const {
 }
 
 void Trainer::begin_saving() {
-    const Json state{{"training", fingerprint()},
-                     {"epoch", epoch_},
-                     {"step", executor_.step()},
-                     {"elapsed_s", elapsed_s_},
-                     {"schedule", schedule_.state()}};
+    const Json state{{"training", fingerprint()}, {"settings", to_json(options_.settings)},
+                     {"epoch", epoch_},           {"step", executor_.step()},
+                     {"elapsed_s", elapsed_s_},   {"schedule", schedule_.state()}};
     saving_ = std::async(std::launch::async, [this, state, states = states_of(executor_)]() mutable {
         write_checkpoint(checkpoint_path_,
                          named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state);
@@ -173,7 +193,8 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
         ++seen;
         if (!std::isfinite(loss)) {
             throw Error("the training diverged in step " + std::to_string(steps_before + seen) +
-                        ": its loss is no longer a number; resume with a smaller learning rate");
+                        ": its loss is no longer a number; " + (epoch_ == 0 ? "begin again" : "resume") +
+                        " with a smaller learning rate");
         }
         total += loss;
         observer_.step(seen, steps, total / static_cast<double>(seen));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/train/course.h"
+#include "engine/train/run_settings.h"
 #include "engine/train/schedule.h"
 #include "engine/train/train_log.h"
 
@@ -21,9 +22,10 @@ struct TrainerOptions {
     // must be where the executor has no averages. In step t it is at most (1 + t) / (10 + t), so that the first steps
     // are soon forgotten.
     double average_decay = 0;
-    std::string folder;   // where checkpoint.safetensors and train.jsonl go
-    bool resume = false;  // from the folder's checkpoint
-    std::string model;    // the file that the observer's `best` writes, which must not be another run's; "": none
+    std::string folder;    // where checkpoint.safetensors and train.jsonl go
+    bool resume = false;   // from the folder's checkpoint
+    RunSettings settings;  // kept in the checkpoint, and compared when the run is resumed
+    std::string model;     // the file that the observer's `best` writes, which must not be another run's; "": none
 };
 
 // What people want to see while it runs.
@@ -38,6 +40,9 @@ struct TrainObserver {
     // is resumed, too, where the model is missing; the record then tells epoch, step and metric.
     std::function<void(const plan::ParameterSource& parameters, const EpochRecord& record)> best;
 };
+
+// What a setting was, as RunSetting::given, in the run that lies in a folder; "" where there is none.
+std::string setting_of_run(const std::string& folder, const std::string& name);
 
 enum class TrainEnd { finished, stopped_early, interrupted };
 

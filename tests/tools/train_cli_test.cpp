@@ -5,6 +5,7 @@
 #include "tests/support/program.h"
 #include "tests/support/refusal.h"
 
+#include <algorithm>
 #include <chrono>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -135,6 +136,65 @@ TEST_F(TrainTest, killed_or_interrupted_it_resumes_to_the_same_model) {
     ASSERT_EQ(last.code, 0) << last.err;
     expect_epochs(text_of(at("broken/train.jsonl")), kEpochs);
     EXPECT_EQ(text_of(at("broken/resnet34.safetensors")), text_of(at("unbroken/resnet34.safetensors")));
+}
+
+TEST_F(TrainTest, a_resumed_run_refuses_other_settings_by_name_and_says_what_it_changes) {
+    prepare();
+    ASSERT_EQ(run_program(train_command("run", 1)).code, 0);
+    const auto resume = [&](const std::vector<std::string>& more) {
+        std::vector<std::string> command = train_command("run", 1);
+        command.emplace_back("--resume");
+        command.insert(command.end(), more.begin(), more.end());
+        return run_program(command);
+    };
+    for (const auto& [change, said] :
+         {std::pair<std::vector<std::string>, std::string>{
+              {"--optimiser", "adamw"},
+              "begun with --optimiser adam and is to be resumed with --optimiser adamw; resume with what"},
+          {{"--weight-decay", "0.1"}, "with --weight-decay 0 and is to be resumed with --weight-decay 0.1"},
+          {{"--clip", "1"}, "--clip 1"},
+          {{"--precision", "bf16"}, "--precision bf16"},
+          {{"--schedule", "constant"}, "--schedule constant"},
+          {{"--shuffle"}, "begun without --shuffle and is to be resumed with --shuffle"},
+          {{"--flip", "0.25"}, "with --flip 0.5 and is to be resumed with --flip 0.25"}}) {
+        const Ran ran = resume(change);
+        EXPECT_EQ(not_refused(ran, 2), "");
+        EXPECT_NE(ran.err.find(said), std::string::npos) << ran.err;
+    }
+    EXPECT_EQ(resume({}).err.find("instead of"), std::string::npos);
+
+    std::vector<std::string> other = train_command("run", 2);
+    other.emplace_back("--resume");
+    *std::ranges::find(other, "3e-4") = "1e-5";
+    other.insert(other.end(), {"--patience", "3", "--stop-after", "7"});
+    const Ran ran = run_program(other);
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    for (const char* part :
+         {"resuming with --epochs 2 instead of with --epochs 1", "with --rate 1e-05 instead of with --rate 0.0003",
+          "with --patience 3 instead of with --patience 10", "with --stop-after 7 instead of without --stop-after",
+          "rate 1e-05,"}) {
+        EXPECT_NE(ran.err.find(part), std::string::npos) << part << "\n" << ran.err;
+    }
+}
+
+TEST_F(TrainTest, a_resumed_run_keeps_its_threads_or_says_that_bits_will_differ) {
+    prepare();
+    std::vector<std::string> command = train_command("run", 1);
+    *(std::ranges::find(command, "--threads") + 1) = "2";
+    ASSERT_EQ(run_program(command).code, 0);
+    command.emplace_back("--resume");
+    *(std::ranges::find(command, "--epochs") + 1) = "2";
+    const auto threads = std::ranges::find(command, "--threads");
+    *(threads + 1) = "1";
+    const Ran other = run_program(command);
+    EXPECT_EQ(other.code, 0) << other.err;
+    EXPECT_NE(other.err.find("resuming with --threads 1 instead of with --threads 2: its last bits will differ"),
+              std::string::npos)
+        << other.err;
+    command.erase(threads, threads + 2);
+    const Ran same = run_program(command);
+    EXPECT_EQ(same.code, 0) << same.err;
+    EXPECT_EQ(same.err.find("--threads"), std::string::npos) << same.err;
 }
 
 TEST_F(TrainTest, starts_from_a_network_with_another_head_and_draws_more_than_once) {
