@@ -26,9 +26,9 @@ struct Options {
     bool shuffle = false;
 };
 
-std::string card_text(const Options& options, const train::AgeCourse& course, const train::AgeCache& cache,
-                      const train::EpochRecord& record) {
-    return card_of(options.shared, "`boneage train`", record.epoch,
+std::string card_text(const Options& options, const train::RunSettings& settings, const train::AgeCourse& course,
+                      const train::AgeCache& cache, const train::EpochRecord& record) {
+    return card_of(options.shared, command_line("train", settings), record.epoch,
                    std::to_string(course.training_samples()) + " pictures", cache.source(),
                    "MAE " + decimals(record.val_mae_months.value_or(0.0), 2) + " months over " +
                        std::to_string(course.validation_samples()) + " pictures");
@@ -77,7 +77,7 @@ ExitCode train_ages(Options options) {
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
-                         card_text(options, course, cache, record), cache.segmenter()},
+                         card_text(options, settings, course, cache, record), cache.segmenter()},
                         parameters, io::StoredType::f32);
     };
     train::Trainer trainer(course, executor, trainer_options(options.shared, model, settings, train::Better::lower),

@@ -203,7 +203,7 @@ plan::OptimiserOptions optimiser_options(const TrainOptions& options) {
 std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,
                     const std::string& source, const std::string& validation) {
     std::string text = options.card.empty() ? "" : options.card + "\n";
-    text.append("Trained by ").append(command).append(" for ").append(std::to_string(epochs));
+    text.append("Trained by `").append(command).append("` for ").append(std::to_string(epochs));
     text.append(" epochs on ").append(samples).append(" (").append(source).append("). Validation ");
     text.append(validation).append(", from which the epoch was chosen. Research use only; not a medical device.");
     return text;

@@ -48,7 +48,7 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch);
 train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model,
                                       const train::RunSettings& settings, train::Better better);
 plan::OptimiserOptions optimiser_options(const TrainOptions& options);
-// The card of a trained model: --card, then how it was trained and how it was judged.
+// The card of a trained model: --card, then how it was trained, by which command line, and how it was judged.
 std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,
                     const std::string& source, const std::string& validation);
 // "9.93" for (9.934, 2).

@@ -21,9 +21,9 @@ struct Options {
     train::MaskCourseOptions course;
 };
 
-std::string card_text(const Options& options, const train::MaskCourse& course, const train::MaskCache& cache,
-                      const train::EpochRecord& record) {
-    return card_of(options.shared, "`boneage train-segmenter`", record.epoch,
+std::string card_text(const Options& options, const train::RunSettings& settings, const train::MaskCourse& course,
+                      const train::MaskCache& cache, const train::EpochRecord& record) {
+    return card_of(options.shared, command_line("train-segmenter", settings), record.epoch,
                    std::to_string(course.training_samples()) + " pictures with masks", cache.source(),
                    "Dice " + decimals(record.val_dice.value_or(0.0), 4) + " over " +
                        std::to_string(course.validation_samples()) + " pictures held out");
@@ -64,7 +64,7 @@ ExitCode train_masks(Options options) {
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
-                         card_text(options, course, cache, record)},
+                         card_text(options, settings, course, cache, record)},
                         parameters, io::StoredType::f32);
     };
     train::Trainer trainer(course, executor, trainer_options(options.shared, model, settings, train::Better::higher),
