@@ -53,12 +53,19 @@ void add_rate_options(CLI::App& command, TrainOptions& options) {
     rate.number("--warmup", options.warmup_epochs, "EPOCHS", 0, 1e6, "Linear rise before; not with one-cycle");
     rate.number("--factor", options.factor, "F", 0, 1, "What a plateau multiplies the rate by");
     rate.number("--patience", options.patience, "EPOCHS", 0, 1e6, "Epochs without improvement that make a plateau");
+    rate.number("--threshold", options.threshold, "F", 0, 0.999999,
+                "What a plateau takes for an improvement: a share of the best with plateau-torch, a difference with "
+                "plateau-keras");
+    rate.number("--cooldown", options.cooldown, "EPOCHS", 0, 1e6,
+                "Epochs after a lowered rate that count for no plateau");
     command
         .add_option("--stop-after", options.stop_after,
                     "End the training after so many epochs without improvement (default: never)")
         ->type_name("EPOCHS")
         ->check(CLI::Range(0, 1000000))
         ->group(kRate);
+    rate.number("--min-delta", options.min_delta, "F", 0, 1e6,
+                "What --stop-after, and the choice of the best epoch, take for an improvement: more than this");
 
     Group optimiser(command, kOptimiser);
     command
@@ -178,16 +185,22 @@ train::TrainerOptions trainer_options(const TrainOptions& options, const std::st
     train::ScheduleParams& schedule = made.schedule;
     schedule.learning_rate = options.rate;
     schedule.better = better;
-    schedule.stopping.patience = options.stop_after;
+    schedule.stopping = {.min_delta = options.min_delta, .patience = options.stop_after};
     const auto epochs = [](double amount) { return train::Extent{amount, train::Extent::Unit::epochs}; };
     schedule.warmup.over = epochs(options.warmup_epochs);
     const auto total = static_cast<double>(options.epochs);
     if (options.schedule == "plateau-torch") {
-        schedule.rule = train::TorchPlateau{
-            .factor = options.factor, .patience = options.patience, .min_learning_rate = options.min_rate};
+        schedule.rule = train::TorchPlateau{.factor = options.factor,
+                                            .patience = options.patience,
+                                            .threshold = options.threshold,
+                                            .cooldown = options.cooldown,
+                                            .min_learning_rate = options.min_rate};
     } else if (options.schedule == "plateau-keras") {
-        schedule.rule = train::KerasPlateau{
-            .factor = options.factor, .patience = options.patience, .min_learning_rate = options.min_rate};
+        schedule.rule = train::KerasPlateau{.factor = options.factor,
+                                            .patience = options.patience,
+                                            .min_delta = options.threshold,
+                                            .cooldown = options.cooldown,
+                                            .min_learning_rate = options.min_rate};
     } else if (options.schedule == "cosine") {
         schedule.rule = train::Cosine{.total = epochs(total), .min_learning_rate = options.min_rate};
     } else if (options.schedule == "one-cycle") {

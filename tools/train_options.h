@@ -33,7 +33,10 @@ struct TrainOptions {
     double warmup_epochs = 0;
     double factor = 0.1;
     int64_t patience = 10;
+    double threshold = 1e-4;
+    int64_t cooldown = 0;
     std::optional<int64_t> stop_after;
+    double min_delta = 0;
     std::string optimiser = "adam";
     double weight_decay = 0;
     double clip = 0;

@@ -181,6 +181,32 @@ TEST_F(TrainTest, a_resumed_run_refuses_other_settings_by_name_and_says_what_it_
     }
 }
 
+TEST_F(TrainTest, what_counts_as_an_improvement_can_be_said) {
+    prepare();
+    // No epoch but the first one is better by so much: the rate falls with each that no cooldown spares.
+    std::vector<std::string> command = train_command("run", 4);
+    command.insert(command.end(),
+                   {"--factor", "0.5", "--patience", "0", "--threshold", "0.999999", "--min-delta", "1000"});
+    const auto rates = [&](const std::string& run, const std::vector<std::string>& more) {
+        std::vector<std::string> all = command;
+        *(std::ranges::find(all, "-o") + 1) = at(run);
+        all.insert(all.end(), more.begin(), more.end());
+        const Ran ran = run_program(all);
+        EXPECT_EQ(ran.code, 0) << ran.err;
+        std::vector<double> found;
+        std::istringstream lines(text_of(at(run + "/train.jsonl")));
+        for (std::string line; std::getline(lines, line);) {
+            found.push_back(nlohmann::json::parse(line)["learning_rate"]);
+        }
+        EXPECT_NE(ran.err.find("the best was epoch 1 "), std::string::npos) << ran.err;
+        return found;
+    };
+    EXPECT_EQ(rates("at-once", {}), (std::vector<double>{3e-4, 3e-4, 1.5e-4, 0.75e-4}));
+    EXPECT_EQ(rates("cooled", {"--cooldown", "3"}), (std::vector<double>{3e-4, 3e-4, 1.5e-4, 1.5e-4}));
+    EXPECT_EQ(run_program({"train", at("cache"), "-o", at("x"), "--threshold", "1"}).code, 2);
+    EXPECT_EQ(run_program({"train", at("cache"), "-o", at("x"), "--cooldown", "-1"}).code, 2);
+}
+
 TEST_F(TrainTest, a_resumed_run_keeps_its_threads_or_says_that_bits_will_differ) {
     prepare();
     std::vector<std::string> command = train_command("run", 1);
