@@ -183,9 +183,11 @@ void add_prepare(CLI::App& program, Work& work) {
         program, kTraining, "prepare",
         "Prepare radiographs for training: decode them once and run the stages that never change.\n\n"
         "Writes into the folder CACHE\n"
-        "  ages.safetensors   the pictures that the network is trained on, with ages, sexes and splits\n"
-        "  excluded.csv       what was left out and why: low_contrast, no_hand, no_image, no_label, unreadable, ...\n"
-        "  contact_sheet.png  a few dozen of them, before and after: look at it before you train\n"
+        "  ages.safetensors    the pictures that the network is trained on, with ages, sexes and splits\n"
+        "  excluded.csv        what was left out and why: low_contrast, no_hand, no_image, no_label, unreadable, ...\n"
+        "  contact_sheet.png   a few dozen of them, before and after: look at it before you train\n"
+        "  contact_sheet.csv   which radiograph is where on it\n"
+        "  excluded_sheet.png  some of those that the pipeline rejected, and .csv likewise\n"
         "or, with --masks, masks.safetensors: what the segmenter is trained on.\n"
         "A file's name without extension is its id in the labels. The exit code is 1 when a file could not be read.",
         "boneage prepare images/ --labels labels.csv --segmenter weights/unet.safetensors -o cache/\n"

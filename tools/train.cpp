@@ -108,7 +108,8 @@ void add_train(CLI::App& program, Work& work) {
         "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
         "boneage train cache/ -o run/ --device cuda --precision bf16 --autotune\n"
         "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
-    add_train_options(*command, options->shared, 16);
+    add_train_options(*command, options->shared, 16,
+                      "a resnet34 of the same --base-width; its head may be another, which then begins anew");
     command
         ->add_flag("--sex-input,!--no-sex-input", options->course.network.sex_input,
                    "Whether the network is told the child's sex (default: it is)")

@@ -106,7 +106,7 @@ bool differ_in_the_head(const io::Architecture& a, const io::Architecture& b) {
 
 }  // namespace
 
-void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) {
+void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, const std::string& start_from) {
     options.batch = batch;
     options.augment = {.rotation_degrees = 20,
                        .shift = 0.08F,
@@ -130,9 +130,7 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
                      "Continue the run in that folder from its checkpoint. --epochs, --threads, --device and what says "
                      "how the rate changes "
                      "may be others then");
-    command
-        .add_option("--start-from", options.start_from,
-                    "Begin with the weights of this model; a resnet34 may have another head, which then begins anew")
+    command.add_option("--start-from", options.start_from, "Begin with the weights of this model, " + start_from)
         ->type_name("FILE");
     command.add_option("--card", options.card, "A sentence for the model's card")->type_name("TEXT");
     Group run(command, kRun);

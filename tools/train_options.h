@@ -45,7 +45,8 @@ struct TrainOptions {
     AugmentParams augment;
 };
 
-void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch);
+// `batch` is the default; `start_from` says which models --start-from takes.
+void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, const std::string& start_from);
 
 // Makes the folder of a run that begins. `model` is the file that the run writes there.
 train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model,

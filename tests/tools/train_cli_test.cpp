@@ -68,6 +68,7 @@ TEST_F(TrainTest, what_it_trains_scores_and_says_how_it_was_made) {
                              "epoch 2 of 2", "validation MAE", "months", "left"}) {
         EXPECT_NE(ran.err.find(part), std::string::npos) << part << "\n" << ran.err;
     }
+    EXPECT_EQ(ran.err.find("\n\n"), std::string::npos) << ran.err;
     expect_epochs(text_of(at("run/train.jsonl")), 2);
     const Ran told = run_program({"inspect", at("run/resnet34.safetensors"), "--json"});
     const nlohmann::json model = nlohmann::json::parse(told.out);
@@ -288,6 +289,14 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     refused(train_command("other", 1), 2, "ages.safetensors");
 }
 
+TEST_F(TrainTest, the_help_of_each_training_speaks_of_its_own_network) {
+    const std::string ages = run_program({"train", "--help"}).out;
+    const std::string masks = run_program({"train-segmenter", "--help"}).out;
+    EXPECT_NE(ages.find("a resnet34 of the same --base-width"), std::string::npos) << ages;
+    EXPECT_EQ(masks.find("resnet34"), std::string::npos) << masks;
+    EXPECT_NE(masks.find("a unet of the same --depth and --base-width"), std::string::npos) << masks;
+}
+
 TEST_F(TrainTest, options_of_a_gpu_are_refused_where_they_mean_nothing) {
     prepare();
     const auto refused = [&](const std::vector<std::string>& options, int code, const std::string& part) {
@@ -336,6 +345,7 @@ TEST_F(TrainTest, learns_masks_that_people_drew) {
                                  "--base-width", "8", "--rate", "5e-3", "--batch", "4", "--threads", "1"});
     ASSERT_EQ(ran.code, 0) << ran.err;
     EXPECT_NE(ran.err.find("8 pictures to train on, 2 to judge by"), std::string::npos) << ran.err;
+    EXPECT_EQ(ran.err.find(" ,"), std::string::npos) << ran.err;
     expect_epochs(text_of(at("run/train.jsonl")), 8);
     const Ran applied = run_program({"apply", "segment", at("images/0.png"), at("mask.png"), "--segmenter",
                                      at("run/unet.safetensors"), "--device", "cpu"});
