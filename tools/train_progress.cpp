@@ -13,6 +13,18 @@ std::string after_number(const std::string& unit) {
     return unit.empty() ? "" : " " + unit;
 }
 
+// " (cross-entropy 0.031 + Dice 0.028)" where the loss has these terms.
+std::string terms_text(const train::EpochRecord& record) {
+    const auto cross_entropy = record.more.find(train::kTrainCrossEntropy);
+    const auto dice = record.more.find(train::kTrainDice);
+    if (cross_entropy == record.more.end() || dice == record.more.end()) {
+        return "";
+    }
+    char text[64];
+    std::snprintf(text, sizeof text, " (cross-entropy %.3f + Dice %.3f)", cross_entropy->second, dice->second);
+    return text;
+}
+
 }  // namespace
 
 void TrainProgress::say(const std::string& line) {
@@ -46,12 +58,13 @@ train::TrainObserver TrainProgress::observer() {
         const double metric = record.val_mae_months ? *record.val_mae_months : record.val_dice.value_or(0.0);
         const double left =
             record.elapsed_s / static_cast<double>(record.epoch) * static_cast<double>(epochs_ - record.epoch);
-        std::fprintf(stderr, "epoch %lld of %lld: loss %.3f%s, validation %s %.4g%s, rate %.3g, %.1f/s, %s left%s%s\n",
+        std::fprintf(stderr,
+                     "epoch %lld of %lld: loss %.3f%s%s, validation %s %.4g%s, rate %.3g, %.1f/s, %s left%s%s\n",
                      static_cast<long long>(record.epoch), static_cast<long long>(epochs_), record.train_loss,
-                     after_number(course_.loss_unit()).c_str(), course_.metric_name().c_str(), metric,
-                     after_number(course_.metric_unit()).c_str(), record.learning_rate, record.images_per_second,
-                     duration_text(left).c_str(), outcome.improved ? ", the best so far" : "",
-                     outcome.reduced ? ", rate lowered" : "");
+                     after_number(course_.loss_unit()).c_str(), terms_text(record).c_str(),
+                     course_.metric_name().c_str(), metric, after_number(course_.metric_unit()).c_str(),
+                     record.learning_rate, record.images_per_second, duration_text(left).c_str(),
+                     outcome.improved ? ", the best so far" : "", outcome.reduced ? ", rate lowered" : "");
     };
     observer.best = [](const plan::ParameterSource&, const train::EpochRecord&) {};
     return observer;

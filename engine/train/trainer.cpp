@@ -187,9 +187,14 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
     const int64_t steps_before = executor_.step();
     AdamParams adam = options_.adam;
     double total = 0;
+    double cross_entropy = 0;
+    double dice = 0;
     int64_t seen = 0;
     const auto see_loss = [&] {
-        const double loss = executor_.take_loss().total * course_.loss_scale();
+        const SegmentationLoss taken = executor_.take_loss();
+        const double loss = taken.total * course_.loss_scale();
+        cross_entropy += taken.cross_entropy;
+        dice += taken.dice;
         ++seen;
         if (!std::isfinite(loss)) {
             throw Error("the training diverged in step " + std::to_string(steps_before + seen) +
@@ -222,6 +227,10 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
         return false;
     }
     record.train_loss = total / static_cast<double>(steps);
+    if (course_.has_loss_terms()) {
+        record.more = {{kTrainCrossEntropy, cross_entropy / static_cast<double>(steps)},
+                       {kTrainDice, dice / static_cast<double>(steps)}};
+    }
     record.learning_rate = adam.learning_rate;
     record.images_per_second = static_cast<double>(steps * batch) / seconds_since(start);
     return true;
@@ -258,7 +267,7 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         set_metric(record, judgement.metric);
         record.elapsed_s = elapsed_s_;
         record.draws_per_category = course_.draws_per_category(samples);
-        record.more = judgement.more;
+        record.more.insert(judgement.more.begin(), judgement.more.end());
         if (outcome.improved || best_.parameters.empty()) {
             observer_.best(parameters, record);
             best_ = std::move(weights);

@@ -28,6 +28,11 @@ struct TrainerOptions {
     std::string model;     // the file that the observer's `best` writes, which must not be another run's; "": none
 };
 
+// What the log calls the terms of a loss that has two, as means over the epoch. The second is 1 - D, D being the soft
+// Dice coefficient (kernels/nn/loss.h).
+inline constexpr const char* kTrainCrossEntropy = "train_cross_entropy";
+inline constexpr const char* kTrainDice = "train_dice";
+
 // What people want to see while it runs.
 struct TrainObserver {
     // After a step: of how many in this epoch, and the epoch's mean loss so far, in the course's unit.

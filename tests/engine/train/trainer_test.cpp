@@ -333,6 +333,12 @@ TEST(MaskTraining, learns_rectangles_and_holds_out_what_it_judges_by) {
     EXPECT_TRUE(last.val_dice);
     EXPECT_FALSE(last.val_mae_months);
     EXPECT_TRUE(last.more.contains(kLargestDice));
+    const double cross_entropy = last.more.at(kTrainCrossEntropy);
+    const double dice_term = last.more.at(kTrainDice);
+    EXPECT_GT(cross_entropy, 0);
+    EXPECT_GT(dice_term, 0);
+    EXPECT_LT(dice_term, 0.2) << "it is what is missing to a Dice coefficient of 1";
+    EXPECT_NEAR(cross_entropy + dice_term, last.train_loss, 1e-6);
 }
 
 TEST(MaskTraining, dice_is_twice_the_common_part_over_the_sum) {
