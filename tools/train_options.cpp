@@ -104,6 +104,18 @@ bool differ_in_the_head(const io::Architecture& a, const io::Architecture& b) {
            one->base_width == other->base_width;
 }
 
+// What to do where a model is not of the network to be trained.
+std::string remedy(const io::Architecture& given, const io::Architecture& network) {
+    if (given.index() != network.index()) {
+        return std::string("start from a ") + io::type_name(network);
+    }
+    if (const auto* unet = std::get_if<net::UnetSpec>(&given)) {
+        return "train one of its shape with --depth " + std::to_string(unet->depth) + " --base-width " +
+               std::to_string(unet->base_width);
+    }
+    return "train one of its width with --base-width " + std::to_string(std::get<net::ResNet34Spec>(given).base_width);
+}
+
 }  // namespace
 
 void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, const std::string& start_from) {
@@ -240,8 +252,8 @@ plan::ParameterSource starting_parameters(const TrainOptions& options, const io:
         return [model, source = model->parameters()](std::string_view name) { return source(name); };
     }
     if (!differ_in_the_head(given, network)) {
-        throw UsageError(options.start_from +
-                         " holds another network than the one to be trained: " + io::to_json(given));
+        throw UsageError(options.start_from + " holds another network than the one to be trained: " +
+                         io::to_json(given) + "; " + remedy(given, network));
     }
     std::set<std::string, std::less<>> kept;
     std::string anew;

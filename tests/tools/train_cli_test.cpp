@@ -271,7 +271,15 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
                            "64x80", "-o", at("cache")})
                   .code,
               0);
-    refused({"train", at("cache"), "-o", at("run")}, 2, "split");
+    refused({"train", at("cache"), "-o", at("run")}, 2, "a column split that says train or val\n");
+    folder_.write("labels.csv", "id,boneage_months,sex,split\n10107,12,F,train\n5127,24,M,validation\n");
+    ASSERT_EQ(run_program({"prepare", kSmall.string(), "--labels", at("labels.csv"), "--canvas", "120", "--input",
+                           "64x80", "-o", at("cache")})
+                  .code,
+              0);
+    refused({"train", at("cache"), "-o", at("run")}, 2,
+            "1 training and 0 validation pictures; prepare it from labels with a column split that says train or val; "
+            "here it says validation");
     prepare();
     refused({"train", at("cache"), "-o", at("run"), "--batch", "64"}, 2, "batch");
     refused({"train", at("cache"), "-o", at("run"), "--schedule", "sometimes"}, 2, "--schedule");
@@ -279,10 +287,13 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     refused({"convert", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors", at("x"), "--type", "0"}, 2, "--type");
     refused(
         {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
-        2, "another network");
+        2, "another network than the one to be trained: {\"type\":\"unet\"");
+    refused(
+        {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
+        2, "; start from a resnet34");
     refused({"train", at("cache"), "-o", at("run"), "--base-width", "8", "--start-from",
              std::string(BONEAGE_TEST_MODELS) + "/resnet34.safetensors"},
-            2, "another network");
+            2, "; train one of its width with --base-width 16");
     ASSERT_EQ(run_program(train_command("run", 1)).code, 0);
     refused(train_command("run", 1), 2, "--resume");
     fs::resize_file(at("cache/ages.safetensors"), fs::file_size(at("cache/ages.safetensors")) / 2);

@@ -341,6 +341,22 @@ TEST(MaskTraining, learns_rectangles_and_holds_out_what_it_judges_by) {
     EXPECT_NEAR(cross_entropy + dice_term, last.train_loss, 1e-6);
 }
 
+TEST(MaskTraining, too_few_pictures_to_hold_any_out_are_refused_with_what_to_do) {
+    const Folder folder;
+    const auto judge = onednn::make_backend({.threads = 1});
+    const auto refusal = [&](int count) {
+        const std::string path = (folder / "masks.safetensors").string();
+        testing::write_small_masks(path, count);
+        const MaskCache cache(path);
+        return error_of<UsageError>([&] { MaskCourse(cache, MaskCourseOptions(), *judge, 1); });
+    };
+    EXPECT_NE(refusal(3).find("of 3 pictures with masks none can be held out to judge by: one of every 5 is; prepare "
+                              "more, or give --hold-out 3"),
+              std::string::npos)
+        << refusal(3);
+    EXPECT_NE(refusal(1).find("prepare more"), std::string::npos) << refusal(1);
+}
+
 TEST(MaskTraining, dice_is_twice_the_common_part_over_the_sum) {
     HostImage<uint8_t> a(2, 3);
     HostImage<uint8_t> b(2, 3);
