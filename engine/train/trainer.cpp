@@ -1,5 +1,6 @@
 #include "engine/train/trainer.h"
 
+#include "engine/io/file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/fields.h"
 #include "kernels/base/error.h"
@@ -77,6 +78,10 @@ Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const Trainer
       checkpoint_path_(checkpoint_in(options.folder)) {
     std::error_code ignored;
     const bool exists = is_there(checkpoint_path_);
+    io::remove_abandoned(checkpoint_path_ + ".next");
+    if (!options_.model.empty()) {
+        io::remove_abandoned(options_.model);
+    }
     if (options_.resume && !exists) {
         throw UsageError("there is no run to resume in " + options_.folder + "; leave out --resume to begin one");
     }
