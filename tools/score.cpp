@@ -140,7 +140,7 @@ void add_score(CLI::App& program, Work& work) {
         "why, the others go on, and the exit code is 1. Research use only: not a medical device.",
         "boneage score archive/ -o scores.csv\n"
         "boneage score hand.png --sex-csv sexes.csv --stages stages/\n"
-        "boneage score archive/ --weights my.safetensors --segmenter none --precision bf16 -o scores.csv\n"
+        "boneage score archive/ --weights my.safetensors --segmenter none -o scores.csv\n"
         "boneage score archive/ --device cuda --precision bf16 --autotune -o scores.csv");
     command
         ->add_option("input", options->inputs, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")

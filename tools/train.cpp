@@ -104,8 +104,8 @@ void add_train(CLI::App& program, Work& work) {
         "(one\n"
         "line an epoch) and checkpoint.safetensors, from which --resume continues to the same bits after Ctrl-C, a\n"
         "crash or a power cut; the running epoch is lost at most, on a GPU also the one that is still being saved.",
-        "boneage train cache/ -o run/ --epochs 60 --precision bf16\n"
-        "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
+        "boneage train cache/ -o run/ --epochs 60\n"
+        "boneage train cache/ -o run/ --epochs 60 --resume\n"
         "boneage train cache/ -o run/ --device cuda --precision bf16 --autotune\n"
         "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
     add_train_options(*command, options->shared, 16,

@@ -154,7 +154,10 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, 
                "processor");
     const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
                                                             {"bf16", plan::Precision::bf16}};
-    command.add_option("--precision", options.precision, "f32, or bf16 for speed; weights stay float32 (default f32)")
+    command
+        .add_option("--precision", options.precision,
+                    "f32, or bf16: faster on GPUs and on processors that have bf16 instructions, slower on others; "
+                    "weights stay float32 (default f32)")
         ->type_name("TYPE")
         ->transform(one_word_of(precisions))
         ->group(kRun);

@@ -90,7 +90,7 @@ void add_train_segmenter(CLI::App& program, Work& work) {
         "continues\n"
         "to the same bits after Ctrl-C, a crash or a power cut; the running epoch is lost at most, on a GPU also the\n"
         "one that is still being saved.",
-        "boneage train-segmenter cache/ -o run/ --epochs 40 --precision bf16\n"
+        "boneage train-segmenter cache/ -o run/ --epochs 40\n"
         "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");
     add_train_options(*command, options->shared, 8, "a unet of the same --depth and --base-width");
     const auto number = [&](const char* name, int64_t& value, int64_t low, int64_t high, const char* group,
