@@ -9,6 +9,7 @@
 #include "tools/options.h"
 #include "tools/progress.h"
 #include "tools/score_table.h"
+#include "tools/segmenter_choice.h"
 #include "tools/sex_table.h"
 #include "tools/size_table.h"
 
@@ -17,8 +18,6 @@
 
 namespace boneage::tools {
 namespace {
-
-constexpr const char* kNone = "none";
 
 struct ScoreOptions {
     std::vector<std::string> inputs;
@@ -37,21 +36,6 @@ struct ScoreOptions {
     bool autotune = false;
 };
 
-// The segmenter to use: the one named, or the default one where there is one.
-std::optional<std::string> segmenter_path(const std::string& named) {
-    if (named == kNone) {
-        return std::nullopt;
-    }
-    if (!named.empty()) {
-        return named;
-    }
-    try {
-        return io::default_model("unet");
-    } catch (const UsageError&) {
-        return std::nullopt;
-    }
-}
-
 std::vector<session::Input> list_inputs(const ScoreOptions& options) {
     const SexTable sexes = options.sex_csv.empty() ? SexTable() : read_sex_table(options.sex_csv);
     const SizeTable sizes = options.sizes.empty() ? SizeTable() : read_size_table(options.sizes);
@@ -68,17 +52,13 @@ std::vector<session::Input> list_inputs(const ScoreOptions& options) {
 }
 
 // What everybody who sees ages of these models must know.
-std::vector<std::string> warnings(const session::Facts& facts, const ScoreOptions& options,
-                                  const std::string& weights) {
-    std::vector<std::string> lines;
+std::vector<std::string> warnings(const session::Facts& facts, const std::string& weights,
+                                  const SegmenterChoice& segmenter) {
+    std::vector<std::string> lines = segmenter.cautions;
     if (!facts.weights_trained) {
         lines.push_back("WARNING: " + weights + " is untrained: the ages mean nothing");
     }
-    if (!facts.segmenter_trained) {
-        lines.emplace_back(options.segmenter == kNone
-                               ? "no segmenter: the whole image counts as hand"
-                               : "no segmenter was given or found: the whole image counts as hand");
-    } else if (!*facts.segmenter_trained) {
+    if (facts.segmenter_trained == false) {
         lines.emplace_back("WARNING: the segmenter is untrained: its masks mean nothing");
     }
     return lines;
@@ -94,7 +74,8 @@ ExitCode score(const ScoreOptions& options) {
     session::Options opened;
     opened.gpu = choose_gpu(options.device);
     opened.weights = options.weights.empty() ? io::default_model("resnet34") : options.weights;
-    opened.segmenter = segmenter_path(options.segmenter);
+    const SegmenterChoice segmenter = choose_segmenter(options.segmenter, opened.weights);
+    opened.segmenter = segmenter.path;
     opened.workers = options.workers;
     opened.batch = options.batch;
     opened.precision = options.precision;
@@ -110,7 +91,7 @@ ExitCode score(const ScoreOptions& options) {
     preparation.finish();
     ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
 
-    const std::vector<std::string> cautions = warnings(session.facts(), options, opened.weights);
+    const std::vector<std::string> cautions = warnings(session.facts(), opened.weights, segmenter);
     Progress progress(inputs.size(), "radiographs");
     progress.say("computing with " + session.facts().computing);
     for (const std::string& line : cautions) {
@@ -159,7 +140,7 @@ void add_score(CLI::App& program, Work& work) {
         "why, the others go on, and the exit code is 1. Research use only: not a medical device.",
         "boneage score archive/ -o scores.csv\n"
         "boneage score hand.png --sex-csv sexes.csv --stages stages/\n"
-        "boneage score archive/ --weights my.safetensors --segmenter none --precision bf16 -o scores.csv\n"
+        "boneage score archive/ --weights my.safetensors --segmenter none -o scores.csv\n"
         "boneage score archive/ --device cuda --precision bf16 --autotune -o scores.csv");
     command
         ->add_option("input", options->inputs, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")
@@ -184,7 +165,8 @@ void add_score(CLI::App& program, Work& work) {
         ->group("Models");
     command
         ->add_option("--segmenter", options->segmenter,
-                     "What finds the hand, or none (default: weights/unet.safetensors where it exists)")
+                     "What finds the hand, or none (default: none for a model trained without one, else "
+                     "weights/unet.safetensors where it exists)")
         ->type_name("FILE")
         ->group("Models");
     command

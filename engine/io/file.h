@@ -26,8 +26,9 @@ private:
     std::span<const std::byte> bytes_;
 };
 
-// A file that appears under its name only when it is complete: written beside it, synced, then renamed. Without
-// commit() nothing is left behind. Throws Error naming the path and the reason.
+// A file that appears under its name only when it is complete: written beside it as `path`.partial-PID, synced, then
+// renamed. Without commit() nothing is left behind but by a program that was killed, which remove_abandoned() cleans
+// up; the next one that writes to the path does. Throws Error naming the path and the reason.
 class AtomicFile {
 public:
     explicit AtomicFile(std::string path);
@@ -47,6 +48,10 @@ private:
     std::string temporary_;
     int descriptor_ = -1;
 };
+
+// Removes what programs that no longer run left of `path` unfinished. Programs of other machines do not seem to run:
+// one at a time may write to a path.
+void remove_abandoned(const std::string& path);
 
 // Makes what was renamed in the folder of `path` last through a power cut; not every file system can.
 void sync_folder_of(const std::string& path);
