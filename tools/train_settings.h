@@ -7,6 +7,7 @@
 #include <charconv>
 #include <concepts>
 #include <string>
+#include <type_traits>
 
 namespace boneage::tools {
 
@@ -20,13 +21,16 @@ std::string number_text(Number value) {
 // A setting that stays what it was when a run is resumed.
 template <class Value>
 train::RunSetting setting(const std::string& name, const Value& value) {
+    train::RunSetting made;
+    made.name = name;
     if constexpr (std::same_as<Value, bool>) {
-        return {name, value ? name : ""};
+        made.given = value ? name : "";
     } else if constexpr (std::is_arithmetic_v<Value>) {
-        return {name, name + " " + number_text(value)};
+        made.given = name + " " + number_text(value);
     } else {
-        return {name, value.empty() ? "" : name + " " + value};
+        made.given = value.empty() ? "" : name + " " + value;
     }
+    return made;
 }
 
 // Everything that add_train_options() offers and that decides what is learned, then `own`, which the subcommand offers
