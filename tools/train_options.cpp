@@ -161,7 +161,9 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, 
         ->type_name("TYPE")
         ->transform(one_word_of(precisions))
         ->group(kRun);
-    add_convolutions_option(command, options.convolutions, "whose gradients match PyTorch's to 1e-4")->group(kRun);
+    add_convolutions_option(command, options.convolutions,
+                            "which rounds less; gradients match PyTorch's to 1e-5 of a tensor's largest by either")
+        ->group(kRun);
     command
         .add_flag(
             "--recompute", options.recompute,
