@@ -76,7 +76,7 @@ TEST_F(TrainTest, what_it_trains_scores_and_says_how_it_was_made) {
     EXPECT_EQ(model["recipe"]["input"]["width"], 64);
     for (const char* part :
          {"Validation MAE", "Trained by `boneage train cache/ -o run/ --epochs 2 --batch 4 --seed 1", "--precision f32",
-          "--threads 1", "--schedule plateau-torch --rate 0.0003", "--ema 0.9", "--rotate 20", "--base-width 16"}) {
+          "--threads 1", "--schedule plateau-torch --rate 3e-04", "--ema 0.9", "--rotate 20", "--base-width 16"}) {
         EXPECT_NE(model["card"].get<std::string>().find(part), std::string::npos) << part << "\n" << model["card"];
     }
     const Ran scored = run_program({"score", kSmall.string(), "--weights", at("run/resnet34.safetensors"),
@@ -175,7 +175,7 @@ TEST_F(TrainTest, a_resumed_run_refuses_other_settings_by_name_and_says_what_it_
     const Ran ran = run_program(other);
     EXPECT_EQ(ran.code, 0) << ran.err;
     for (const char* part :
-         {"resuming with --epochs 2 instead of with --epochs 1", "with --rate 1e-05 instead of with --rate 0.0003",
+         {"resuming with --epochs 2 instead of with --epochs 1", "with --rate 1e-05 instead of with --rate 3e-04",
           "with --patience 3 instead of with --patience 10", "with --stop-after 7 instead of without --stop-after",
           "rate 1e-05,"}) {
         EXPECT_NE(ran.err.find(part), std::string::npos) << part << "\n" << ran.err;
