@@ -1,6 +1,6 @@
 // boneage inspect: says what a weights file holds, for people or as JSON.
 #include "engine/errors.h"
-#include "engine/io/model_file.h"
+#include "engine/io/segmenter_mark.h"
 #include "engine/net/parameters.h"
 #include "tools/commands.h"
 #include "tools/options.h"
@@ -62,6 +62,7 @@ ordered_json as_json(const io::SafetensorsFile& file, const std::optional<io::Mo
         result["parameters"] = net::parameter_count(io::graph_of(model->architecture));
         const ordered_json recipe = ordered_json::parse(model->recipe, nullptr, false);
         result["recipe"] = recipe.is_discarded() ? ordered_json(model->recipe) : recipe;
+        result["segmenter"] = model->segmenter ? ordered_json(*model->segmenter) : ordered_json(nullptr);
         result["card"] = model->card;
     } else {
         result["metadata"] = file.metadata();
@@ -85,6 +86,10 @@ void print_text(const io::SafetensorsFile& file, const std::optional<io::ModelCa
         line("architecture", io::to_json(model->architecture));
         line("trained", model->trained ? "yes" : "no: its values are initial ones, and what it answers means nothing");
         line("parameters", std::to_string(net::parameter_count(io::graph_of(model->architecture))) + " trainable");
+        if (std::holds_alternative<net::ResNet34Spec>(model->architecture)) {
+            line("segmenter", model->segmenter ? "trained " + io::segmenter_text(*model->segmenter)
+                                               : "not known with which one it was trained");
+        }
         line("card", model->card);
     } else {
         line("model", "none: tensors without a boneage architecture and recipe");

@@ -31,8 +31,8 @@ void add_precision_option(CLI::App& command, plan::Precision& precision) {
                                                             {"f16", plan::Precision::f16}};
     command
         .add_option("--precision", precision,
-                    "Numbers of the networks: f32; for speed on a GPU tf32 (f32 on a CPU), bf16 or f16, which "
-                    "processors without them emulate (default f32)")
+                    "Numbers of the networks: f32; for speed on a GPU tf32 (f32 on a CPU), bf16 or f16, which are "
+                    "slower than f32 on processors that have no instructions for them (default f32)")
         ->type_name("TYPE")
         ->transform(one_word_of(precisions))
         ->group("Speed");

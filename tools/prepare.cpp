@@ -3,7 +3,7 @@
 
 #include "engine/errors.h"
 #include "engine/io/file.h"
-#include "engine/io/model_file.h"
+#include "engine/io/segmenter_mark.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
 #include "tools/numbers.h"
@@ -160,8 +160,13 @@ ExitCode prepare_ages(const Options& options) {
             throw UsageError(options.segmenter + " holds a " + io::type_name(segmenter->card().architecture) +
                              ", but --segmenter takes a unet");
         }
-        pipeline::check_segmenter_recipe(asked.recipe, recipe_of(*segmenter, options.segmenter));
+        try {
+            pipeline::check_segmenter_recipe(asked.recipe, recipe_of(*segmenter, options.segmenter));
+        } catch (const UsageError& error) {
+            throw UsageError(options.segmenter + ": " + error.what());
+        }
         asked.segmenter = {*spec, segmenter->parameters()};
+        asked.segmenter_mark = io::segmenter_mark(*segmenter);
     }
     Follower follower(!segmenter                   ? "no segmenter: the whole image counts as hand"
                       : !segmenter->card().trained ? "WARNING: the segmenter is untrained: its masks mean nothing"
@@ -179,13 +184,15 @@ void add_prepare(CLI::App& program, Work& work) {
         program, kTraining, "prepare",
         "Prepare radiographs for training: decode them once and run the stages that never change.\n\n"
         "Writes into the folder CACHE\n"
-        "  ages.safetensors   the pictures that the network is trained on, with ages, sexes and splits\n"
-        "  excluded.csv       what was left out and why: low_contrast, no_hand, no_image, no_label, unreadable, ...\n"
-        "  contact_sheet.png  a few dozen of them, before and after: look at it before you train\n"
+        "  ages.safetensors    the pictures that the network is trained on, with ages, sexes and splits\n"
+        "  excluded.csv        what was left out and why: low_contrast, no_hand, no_image, no_label, unreadable, ...\n"
+        "  contact_sheet.png   a few dozen of them, before and after: look at it before you train\n"
+        "  contact_sheet.csv   which radiograph is where on it\n"
+        "  excluded_sheet.png  some of those that the pipeline rejected, and .csv likewise\n"
         "or, with --masks, masks.safetensors: what the segmenter is trained on.\n"
         "A file's name without extension is its id in the labels. The exit code is 1 when a file could not be read.",
-        "boneage prepare images/ --labels labels.csv -o cache/\n"
-        "boneage prepare images/ --labels labels.csv --segmenter weights/unet.safetensors --restore-aspect -o cache/\n"
+        "boneage prepare images/ --labels labels.csv --segmenter weights/unet.safetensors -o cache/\n"
+        "boneage prepare squashed/ --labels sizes.csv --segmenter weights/unet.safetensors --restore-aspect -o cache/\n"
         "boneage prepare images/ --masks masks/ --labels labels.csv -o hands/");
     command->add_option("data", options->data, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")
         ->type_name("DATA")
@@ -207,7 +214,9 @@ void add_prepare(CLI::App& program, Work& work) {
         ->required();
     command->add_flag("--restore-aspect", options->restore_aspect,
                       "Give images that were squashed the shape that the labels' original sizes tell");
-    command->add_option("--segmenter", options->segmenter, "What finds the hand (default: the whole image is hand)")
+    command
+        ->add_option("--segmenter", options->segmenter,
+                     "What finds the hand, in training and scoring alike (default: the whole image is hand)")
         ->type_name("FILE")
         ->group("Pipeline");
     command

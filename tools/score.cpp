@@ -12,6 +12,7 @@
 #include "tools/progress.h"
 #include "tools/score_inputs.h"
 #include "tools/score_table.h"
+#include "tools/segmenter_choice.h"
 #include "tools/stages_folder.h"
 
 #include <cstdio>
@@ -20,8 +21,6 @@
 
 namespace boneage::tools {
 namespace {
-
-constexpr const char* kNone = "none";
 
 struct ScoreOptions {
     std::vector<std::string> inputs;
@@ -39,21 +38,6 @@ struct ScoreOptions {
     bool mirror = false;
     bool autotune = false;
 };
-
-// The segmenter to use: the one named, or the default one where there is one.
-std::optional<std::string> segmenter_path(const std::string& named) {
-    if (named == kNone) {
-        return std::nullopt;
-    }
-    if (!named.empty()) {
-        return named;
-    }
-    try {
-        return io::default_model("unet");
-    } catch (const UsageError&) {
-        return std::nullopt;
-    }
-}
 
 // UsageError where the table would take the place of something that the run reads.
 void check_table_name(const ScoreOptions& options, const session::Options& opened, const ScoreInputs& inputs) {
@@ -75,17 +59,13 @@ void check_table_name(const ScoreOptions& options, const session::Options& opene
 }
 
 // What everybody who sees ages of these models must know.
-std::vector<std::string> warnings(const session::Facts& facts, const ScoreOptions& options,
-                                  const std::string& weights) {
-    std::vector<std::string> lines;
+std::vector<std::string> warnings(const session::Facts& facts, const std::string& weights,
+                                  const SegmenterChoice& segmenter) {
+    std::vector<std::string> lines = segmenter.cautions;
     if (!facts.weights_trained) {
         lines.push_back("WARNING: " + weights + " is untrained: the ages mean nothing");
     }
-    if (!facts.segmenter_trained) {
-        lines.emplace_back(options.segmenter == kNone
-                               ? "no segmenter: the whole image counts as hand"
-                               : "no segmenter was given or found: the whole image counts as hand");
-    } else if (!*facts.segmenter_trained) {
+    if (facts.segmenter_trained == false) {
         lines.emplace_back("WARNING: the segmenter is untrained: its masks mean nothing");
     }
     return lines;
@@ -101,7 +81,8 @@ ExitCode score(const ScoreOptions& options) {
     session::Options opened;
     opened.gpu = choose_gpu(options.device);
     opened.weights = options.weights.empty() ? io::default_model("resnet34") : options.weights;
-    opened.segmenter = segmenter_path(options.segmenter);
+    const SegmenterChoice segmenter = choose_segmenter(options.segmenter, opened.weights);
+    opened.segmenter = segmenter.path;
     opened.workers = options.workers;
     opened.batch = options.batch;
     opened.precision = options.precision;
@@ -121,7 +102,7 @@ ExitCode score(const ScoreOptions& options) {
     preparation.finish();
     ScoreTable table(options.out.empty() ? io::CsvWriter(stdout, "standard output") : io::CsvWriter(options.out));
 
-    const std::vector<std::string> cautions = warnings(session.facts(), options, opened.weights);
+    const std::vector<std::string> cautions = warnings(session.facts(), opened.weights, segmenter);
     Progress progress(inputs.radiographs, "radiographs");
     progress.say("computing with " + session.facts().computing);
     for (const std::string& line : inputs.known) {
@@ -180,7 +161,7 @@ void add_score(CLI::App& program, Work& work) {
         "why, the others go on, and the exit code is 1. Research use only: not a medical device.",
         "boneage score archive/ -o scores.csv\n"
         "boneage score hand.png --sex-csv sexes.csv --stages stages/\n"
-        "boneage score archive/ --weights my.safetensors --segmenter none --precision bf16 -o scores.csv\n"
+        "boneage score archive/ --weights my.safetensors --segmenter none -o scores.csv\n"
         "boneage score archive/ --device cuda --precision bf16 --autotune -o scores.csv");
     command
         ->add_option("input", options->inputs, "Image files (PNG, JPEG, BMP) and folders of them, searched recursively")
@@ -209,7 +190,8 @@ void add_score(CLI::App& program, Work& work) {
         ->group("Models");
     command
         ->add_option("--segmenter", options->segmenter,
-                     "What finds the hand, or none (default: unet.safetensors there, where it exists)")
+                     "What finds the hand, or none (default: none for a model trained without one, else "
+                     "unet.safetensors there where it exists)")
         ->type_name("FILE")
         ->group("Models");
     command

@@ -10,6 +10,7 @@
 #include "tools/train_device.h"
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
+#include "tools/train_settings.h"
 
 #include <filesystem>
 #include <memory>
@@ -26,16 +27,17 @@ struct Options {
     bool shuffle = false;
 };
 
-std::string card_text(const Options& options, const train::AgeCourse& course, const train::AgeCache& cache,
-                      const train::EpochRecord& record) {
-    return card_of(options.shared, "`boneage train`", record.epoch,
+std::string card_text(const Options& options, const train::RunSettings& settings, const train::AgeCourse& course,
+                      const train::AgeCache& cache, const train::EpochRecord& record) {
+    return card_of(options.shared, command_line("train", settings), record.epoch,
                    std::to_string(course.training_samples()) + " pictures", cache.source(),
                    "MAE " + decimals(record.val_mae_months.value_or(0.0), 2) + " months over " +
                        std::to_string(course.validation_samples()) + " pictures");
 }
 
-ExitCode train_ages(const Options& options) {
+ExitCode train_ages(Options options) {
     const std::atomic<bool>& stop = interrupted();
+    keep_threads(options.shared);
     TrainDevice device(options.shared);
     const train::AgeCache cache((std::filesystem::path(options.shared.cache) / train::kAgeCacheName).string());
     const int threads = threads_of(options.shared);
@@ -66,13 +68,21 @@ ExitCode train_ages(const Options& options) {
     TrainProgress progress(course, options.shared.epochs, options.shared.batch);
     train::TrainObserver observer = progress.observer();
     const std::string model = (std::filesystem::path(options.shared.out) / "resnet34.safetensors").string();
+    const train::RunSettings settings = settings_of(
+        options.shared, device.on_gpu(),
+        {setting("--no-sex-input", !options.course.network.sex_input),
+         setting("--base-width", options.course.network.base_width), setting("--hidden", options.course.network.hidden),
+         setting("--unknown-sex", options.course.unknown_sex), setting("--balance", options.balance),
+         setting("--category", options.course.category_months), setting("--repeats", options.course.repeats),
+         setting("--shuffle", options.shuffle)});
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
-                         card_text(options, course, cache, record)},
+                         card_text(options, settings, course, cache, record), cache.segmenter()},
                         parameters, io::StoredType::f32);
     };
-    train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::lower), observer);
+    train::Trainer trainer(course, executor, trainer_options(options.shared, model, settings, train::Better::lower),
+                           observer);
     progress.say("computing with " + device.describe());
     if (const auto sampling = course.sampling(trainer.epochs())) {
         progress.say(sampling->text());
@@ -95,11 +105,12 @@ void add_train(CLI::App& program, Work& work) {
         "(one\n"
         "line an epoch) and checkpoint.safetensors, from which --resume continues to the same bits after Ctrl-C, a\n"
         "crash or a power cut; the running epoch is lost at most, on a GPU also the one that is still being saved.",
-        "boneage train cache/ -o run/ --epochs 60 --precision bf16\n"
-        "boneage train cache/ -o run/ --epochs 60 --precision bf16 --resume\n"
+        "boneage train cache/ -o run/ --epochs 60\n"
+        "boneage train cache/ -o run/ --epochs 60 --resume\n"
         "boneage train cache/ -o run/ --device cuda --precision bf16 --autotune\n"
         "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
-    add_train_options(*command, options->shared, 16);
+    add_train_options(*command, options->shared, 16,
+                      "a resnet34 of the same --base-width; its head may be another, which then begins anew");
     command
         ->add_flag("--sex-input,!--no-sex-input", options->course.network.sex_input,
                    "Whether the network is told the child's sex (default: it is)")

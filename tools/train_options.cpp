@@ -61,12 +61,19 @@ void add_rate_options(CLI::App& command, TrainOptions& options) {
         ->capture_default_str()
         ->group(kRate);
     rate.number("--patience", options.patience, "EPOCHS", 0, 1e6, "Epochs without improvement that make a plateau");
+    rate.number("--threshold", options.threshold, "F", 0, 0.999999,
+                "What a plateau takes for an improvement: a share of the best with plateau-torch, a difference with "
+                "plateau-keras");
+    rate.number("--cooldown", options.cooldown, "EPOCHS", 0, 1e6,
+                "Epochs after a lowered rate that count for no plateau");
     command
         .add_option("--stop-after", options.stop_after,
                     "End the training after so many epochs without improvement (default: never)")
         ->type_name("EPOCHS")
         ->check(whole_number(0, 1000000))
         ->group(kRate);
+    rate.number("--min-delta", options.min_delta, "F", 0, 1e6,
+                "What --stop-after, and the choice of the best epoch, take for an improvement: more than this");
 
     Group optimiser(command, kOptimiser);
     command
@@ -105,9 +112,21 @@ bool differ_in_the_head(const io::Architecture& a, const io::Architecture& b) {
            one->base_width == other->base_width;
 }
 
+// What to do where a model is not of the network to be trained.
+std::string remedy(const io::Architecture& given, const io::Architecture& network) {
+    if (given.index() != network.index()) {
+        return std::string("start from a ") + io::type_name(network);
+    }
+    if (const auto* unet = std::get_if<net::UnetSpec>(&given)) {
+        return "train one of its shape with --depth " + std::to_string(unet->depth) + " --base-width " +
+               std::to_string(unet->base_width);
+    }
+    return "train one of its width with --base-width " + std::to_string(std::get<net::ResNet34Spec>(given).base_width);
+}
+
 }  // namespace
 
-void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) {
+void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, const std::string& start_from) {
     options.batch = batch;
     options.augment = {.rotation_degrees = 20,
                        .shift = 0.08F,
@@ -127,24 +146,32 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
     command.add_option("-o,--out", options.out, "The folder of this run, made where it does not exist")
         ->type_name("RUN")
         ->required();
-    command.add_flag("--resume", options.resume, "Continue the run in that folder from its checkpoint");
-    command
-        .add_option("--start-from", options.start_from,
-                    "Begin with the weights of this model; a resnet34 may have another head, which then begins anew")
+    command.add_flag("--resume", options.resume,
+                     "Continue the run in that folder from its checkpoint. --epochs, --threads, --device and what says "
+                     "how the rate changes "
+                     "may be others then");
+    command.add_option("--start-from", options.start_from, "Begin with the weights of this model, " + start_from)
         ->type_name("FILE");
     command.add_option("--card", options.card, "A sentence for the model's card")->type_name("TEXT");
     Group run(command, kRun);
     run.number("--epochs", options.epochs, "N", 1, 1e6, "Epochs");
     run.number("--batch", options.batch, "N", 2, 4096, "Samples in a step");
     run.number("--seed", options.seed, "N", 0, 1e15, "Decides initial weights, drawing and augmentation");
-    run.number("--threads", options.threads, "N", 0, 1024, "Threads that compute; 0: one for each processor");
+    run.number("--threads", options.threads, "N", 0, 1024,
+               "Threads that compute: their number decides the last bits, so a resumed run keeps it; 0: one for each "
+               "processor");
     const std::map<std::string, plan::Precision> precisions{{"f32", plan::Precision::f32},
                                                             {"bf16", plan::Precision::bf16}};
-    command.add_option("--precision", options.precision, "f32, or bf16 for speed; weights stay float32 (default f32)")
+    command
+        .add_option("--precision", options.precision,
+                    "f32, or bf16: faster on GPUs and on processors that have bf16 instructions, slower on others; "
+                    "weights stay float32 (default f32)")
         ->type_name("TYPE")
         ->transform(one_word_of(precisions))
         ->group(kRun);
-    add_convolutions_option(command, options.convolutions, "whose gradients match PyTorch's to 1e-4")->group(kRun);
+    add_convolutions_option(command, options.convolutions,
+                            "which rounds less; gradients match PyTorch's to 1e-5 of a tensor's largest by either")
+        ->group(kRun);
     command
         .add_flag(
             "--recompute", options.recompute,
@@ -156,9 +183,12 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch) 
     add_augment_options(command, options.augment);
 }
 
-train::TrainerOptions trainer_options(const TrainOptions& options, train::Better better) {
+train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model,
+                                      const train::RunSettings& settings, train::Better better) {
     std::error_code problem;
-    std::filesystem::create_directories(options.out, problem);
+    if (!options.resume) {
+        std::filesystem::create_directories(options.out, problem);
+    }
     if (problem) {
         throw Error(options.out + " cannot be made: " + problem.message());
     }
@@ -166,6 +196,8 @@ train::TrainerOptions trainer_options(const TrainOptions& options, train::Better
     made.epochs = options.epochs;
     made.folder = options.out;
     made.resume = options.resume;
+    made.model = model;
+    made.settings = settings;
     made.average_decay = options.ema;
     made.adam.weight_decay = options.weight_decay;
     made.adam.decoupled = options.optimiser == "adamw";
@@ -176,16 +208,22 @@ train::TrainerOptions trainer_options(const TrainOptions& options, train::Better
     train::ScheduleParams& schedule = made.schedule;
     schedule.learning_rate = options.rate;
     schedule.better = better;
-    schedule.stopping.patience = options.stop_after;
+    schedule.stopping = {.min_delta = options.min_delta, .patience = options.stop_after};
     const auto epochs = [](double amount) { return train::Extent{amount, train::Extent::Unit::epochs}; };
     schedule.warmup.over = epochs(options.warmup_epochs);
     const auto total = static_cast<double>(options.epochs);
     if (options.schedule == "plateau-torch") {
-        schedule.rule = train::TorchPlateau{
-            .factor = options.factor, .patience = options.patience, .min_learning_rate = options.min_rate};
+        schedule.rule = train::TorchPlateau{.factor = options.factor,
+                                            .patience = options.patience,
+                                            .threshold = options.threshold,
+                                            .cooldown = options.cooldown,
+                                            .min_learning_rate = options.min_rate};
     } else if (options.schedule == "plateau-keras") {
-        schedule.rule = train::KerasPlateau{
-            .factor = options.factor, .patience = options.patience, .min_learning_rate = options.min_rate};
+        schedule.rule = train::KerasPlateau{.factor = options.factor,
+                                            .patience = options.patience,
+                                            .min_delta = options.threshold,
+                                            .cooldown = options.cooldown,
+                                            .min_learning_rate = options.min_rate};
     } else if (options.schedule == "cosine") {
         schedule.rule = train::Cosine{.total = epochs(total), .min_learning_rate = options.min_rate};
     } else if (options.schedule == "one-cycle") {
@@ -201,7 +239,7 @@ plan::OptimiserOptions optimiser_options(const TrainOptions& options) {
 std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,
                     const std::string& source, const std::string& validation) {
     std::string text = options.card.empty() ? "" : options.card + "\n";
-    text.append("Trained by ").append(command).append(" for ").append(std::to_string(epochs));
+    text.append("Trained by `").append(command).append("` for ").append(std::to_string(epochs));
     text.append(" epochs on ").append(samples).append(" (").append(source).append("). Validation ");
     text.append(validation).append(", from which the epoch was chosen. Research use only; not a medical device.");
     return text;
@@ -227,8 +265,8 @@ plan::ParameterSource starting_parameters(const TrainOptions& options, const io:
         return [model, source = model->parameters()](std::string_view name) { return source(name); };
     }
     if (!differ_in_the_head(given, network)) {
-        throw UsageError(options.start_from +
-                         " holds another network than the one to be trained: " + io::to_json(given));
+        throw UsageError(options.start_from + " holds another network than the one to be trained: " +
+                         io::to_json(given) + "; " + remedy(given, network));
     }
     std::set<std::string, std::less<>> kept;
     std::string anew;

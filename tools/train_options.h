@@ -33,7 +33,10 @@ struct TrainOptions {
     double warmup_epochs = 0;
     double factor = 0.1;
     int64_t patience = 10;
+    double threshold = 1e-4;
+    int64_t cooldown = 0;
     std::optional<int64_t> stop_after;
+    double min_delta = 0;
     std::string optimiser = "adam";
     double weight_decay = 0;
     double clip = 0;
@@ -42,11 +45,14 @@ struct TrainOptions {
     AugmentParams augment;
 };
 
-void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch);
+// `batch` is the default; `start_from` says which models --start-from takes.
+void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, const std::string& start_from);
 
-train::TrainerOptions trainer_options(const TrainOptions& options, train::Better better);
+// Makes the folder of a run that begins. `model` is the file that the run writes there.
+train::TrainerOptions trainer_options(const TrainOptions& options, const std::string& model,
+                                      const train::RunSettings& settings, train::Better better);
 plan::OptimiserOptions optimiser_options(const TrainOptions& options);
-// The card of a trained model: --card, then how it was trained and how it was judged.
+// The card of a trained model: --card, then how it was trained, by which command line, and how it was judged.
 std::string card_of(const TrainOptions& options, const std::string& command, int64_t epochs, const std::string& samples,
                     const std::string& source, const std::string& validation);
 // "9.93" for (9.934, 2).

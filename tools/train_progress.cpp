@@ -6,6 +6,27 @@
 
 namespace boneage::tools {
 
+namespace {
+
+// " months", or nothing where there is no unit.
+std::string after_number(const std::string& unit) {
+    return unit.empty() ? "" : " " + unit;
+}
+
+// " (cross-entropy 0.031 + Dice 0.028)" where the loss has these terms.
+std::string terms_text(const train::EpochRecord& record) {
+    const auto cross_entropy = record.more.find(train::kTrainCrossEntropy);
+    const auto dice = record.more.find(train::kTrainDice);
+    if (cross_entropy == record.more.end() || dice == record.more.end()) {
+        return "";
+    }
+    char text[64];
+    std::snprintf(text, sizeof text, " (cross-entropy %.3f + Dice %.3f)", cross_entropy->second, dice->second);
+    return text;
+}
+
+}  // namespace
+
 void TrainProgress::say(const std::string& line) {
     if (bar_) {
         bar_->say(line);
@@ -29,7 +50,7 @@ train::TrainObserver TrainProgress::observer() {
             bar_ = std::make_unique<Progress>(static_cast<size_t>(steps * batch_), "samples");
         }
         char note[64];
-        std::snprintf(note, sizeof(note), "loss %.3f %s", loss, course_.loss_unit().c_str());
+        std::snprintf(note, sizeof(note), "loss %.3f%s", loss, after_number(course_.loss_unit()).c_str());
         bar_->advance(static_cast<size_t>(batch_), note);
     };
     observer.epoch = [this](const train::EpochRecord& record, const train::EpochOutcome& outcome) {
@@ -37,12 +58,13 @@ train::TrainObserver TrainProgress::observer() {
         const double metric = record.val_mae_months ? *record.val_mae_months : record.val_dice.value_or(0.0);
         const double left =
             record.elapsed_s / static_cast<double>(record.epoch) * static_cast<double>(epochs_ - record.epoch);
-        std::fprintf(stderr, "epoch %lld of %lld: loss %.3f %s, validation %s %.4g%s, rate %.3g, %.1f/s, %s left%s%s\n",
+        std::fprintf(stderr,
+                     "epoch %lld of %lld: loss %.3f%s%s, validation %s %.4g%s, rate %.3g, %.1f/s, %s left%s%s\n",
                      static_cast<long long>(record.epoch), static_cast<long long>(epochs_), record.train_loss,
-                     course_.loss_unit().c_str(), course_.metric_name().c_str(), metric,
-                     course_.metric_unit().empty() ? "" : (" " + course_.metric_unit()).c_str(), record.learning_rate,
-                     record.images_per_second, duration_text(left).c_str(), outcome.improved ? ", the best so far" : "",
-                     outcome.reduced ? ", rate lowered" : "");
+                     after_number(course_.loss_unit()).c_str(), terms_text(record).c_str(),
+                     course_.metric_name().c_str(), metric, after_number(course_.metric_unit()).c_str(),
+                     record.learning_rate, record.images_per_second, duration_text(left).c_str(),
+                     outcome.improved ? ", the best so far" : "", outcome.reduced ? ", rate lowered" : "");
     };
     observer.best = [](const plan::ParameterSource&, const train::EpochRecord&) {};
     return observer;
@@ -52,8 +74,9 @@ ExitCode tell_end(train::TrainEnd end, const train::Trainer& trainer, TrainProgr
                   const train::Course& course, const std::string& model) {
     progress.finish();
     if (end == train::TrainEnd::interrupted) {
-        throw Error("stopped after " + std::to_string(trainer.epochs()) +
-                    " epochs; the same command with --resume goes on from there");
+        throw Error(trainer.epochs() == 0 ? "stopped before the first epoch was done; the same command begins anew"
+                                          : "stopped after " + std::to_string(trainer.epochs()) +
+                                                " epochs; the same command with --resume goes on from there");
     }
     const train::Schedule& schedule = trainer.schedule();
     if (!schedule.best()) {
@@ -62,8 +85,8 @@ ExitCode tell_end(train::TrainEnd end, const train::Trainer& trainer, TrainProgr
     std::fprintf(stderr, "%s after %lld epochs; the best was epoch %lld with a validation %s of %.4g%s: %s\n",
                  end == train::TrainEnd::stopped_early ? "stopped early" : "finished",
                  static_cast<long long>(trainer.epochs()), static_cast<long long>(*schedule.best_epoch()) + 1,
-                 course.metric_name().c_str(), *schedule.best(),
-                 course.metric_unit().empty() ? "" : (" " + course.metric_unit()).c_str(), model.c_str());
+                 course.metric_name().c_str(), *schedule.best(), after_number(course.metric_unit()).c_str(),
+                 model.c_str());
     return ExitCode::all_well;
 }
 

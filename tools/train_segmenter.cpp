@@ -9,6 +9,7 @@
 #include "tools/train_device.h"
 #include "tools/train_options.h"
 #include "tools/train_progress.h"
+#include "tools/train_settings.h"
 
 #include <filesystem>
 #include <memory>
@@ -21,16 +22,17 @@ struct Options {
     train::MaskCourseOptions course;
 };
 
-std::string card_text(const Options& options, const train::MaskCourse& course, const train::MaskCache& cache,
-                      const train::EpochRecord& record) {
-    return card_of(options.shared, "`boneage train-segmenter`", record.epoch,
+std::string card_text(const Options& options, const train::RunSettings& settings, const train::MaskCourse& course,
+                      const train::MaskCache& cache, const train::EpochRecord& record) {
+    return card_of(options.shared, command_line("train-segmenter", settings), record.epoch,
                    std::to_string(course.training_samples()) + " pictures with masks", cache.source(),
                    "Dice " + decimals(record.val_dice.value_or(0.0), 4) + " over " +
                        std::to_string(course.validation_samples()) + " pictures held out");
 }
 
-ExitCode train_masks(const Options& options) {
+ExitCode train_masks(Options options) {
     const std::atomic<bool>& stop = interrupted();
+    keep_threads(options.shared);
     TrainDevice device(options.shared);
     const train::MaskCache cache((std::filesystem::path(options.shared.cache) / train::kMaskCacheName).string());
     const int threads = threads_of(options.shared);
@@ -56,13 +58,18 @@ ExitCode train_masks(const Options& options) {
     TrainProgress progress(course, options.shared.epochs, options.shared.batch);
     train::TrainObserver observer = progress.observer();
     const std::string model = (std::filesystem::path(options.shared.out) / "unet.safetensors").string();
+    const train::RunSettings settings = settings_of(
+        options.shared, device.on_gpu(),
+        {setting("--depth", options.course.network.depth), setting("--base-width", options.course.network.base_width),
+         setting("--repeats", options.course.repeats), setting("--hold-out", options.course.hold_out)});
     observer.best = [&](const plan::ParameterSource& parameters, const train::EpochRecord& record) {
         io::write_model(model,
                         {course_options.network, pipeline::to_json(cache.recipe()), true,
-                         card_text(options, course, cache, record)},
+                         card_text(options, settings, course, cache, record)},
                         parameters, io::StoredType::f32);
     };
-    train::Trainer trainer(course, executor, trainer_options(options.shared, train::Better::higher), observer);
+    train::Trainer trainer(course, executor, trainer_options(options.shared, model, settings, train::Better::higher),
+                           observer);
     progress.say("computing with " + device.describe());
     progress.say(std::to_string(course.training_samples()) + " pictures to train on, " +
                  std::to_string(course.validation_samples()) + " to judge by, patches of " +
@@ -84,9 +91,9 @@ void add_train_segmenter(CLI::App& program, Work& work) {
         "continues\n"
         "to the same bits after Ctrl-C, a crash or a power cut; the running epoch is lost at most, on a GPU also the\n"
         "one that is still being saved.",
-        "boneage train-segmenter cache/ -o run/ --epochs 40 --precision bf16\n"
+        "boneage train-segmenter cache/ -o run/ --epochs 40\n"
         "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");
-    add_train_options(*command, options->shared, 8);
+    add_train_options(*command, options->shared, 8, "a unet of the same --depth and --base-width");
     const auto number = [&](const char* name, int64_t& value, uint64_t low, uint64_t high, const char* group,
                             const char* description) {
         command->add_option(name, value, description)

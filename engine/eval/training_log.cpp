@@ -28,6 +28,7 @@ TrainingLog read_training_log(const std::filesystem::path& path) {
     std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
     TrainingLog log;
     std::map<int64_t, Epoch> by_epoch;
+    bool of_segmenter = false;
     for (int64_t line_number = 1; !rest.empty(); ++line_number) {
         const size_t end = rest.find('\n');
         const std::string_view line = rest.substr(0, end);
@@ -50,6 +51,7 @@ TrainingLog read_training_log(const std::filesystem::path& path) {
             log.notes.push_back(where + "the line has no epoch");
             continue;
         }
+        of_segmenter = of_segmenter || object.contains("val_dice");
         const auto number_of_epoch = epoch->get<int64_t>();
         by_epoch[number_of_epoch] = {number_of_epoch, number(object, "train_loss"), number(object, "val_mae_months"),
                                      number(object, "learning_rate")};
@@ -59,6 +61,9 @@ TrainingLog read_training_log(const std::filesystem::path& path) {
     }
     if (log.epochs.empty()) {
         throw UsageError(path.string() + " has no line with an epoch; give the log that `boneage train` writes");
+    }
+    if (of_segmenter) {
+        throw UsageError(path.string() + " is the log of a segmenter; give the one that `boneage train` writes");
     }
     return log;
 }

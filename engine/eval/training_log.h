@@ -24,7 +24,8 @@ struct TrainingLog {
 
 // Reads `epoch` and, where they are numbers, `train_loss`, `val_mae_months` and `learning_rate`; lines without an
 // epoch (a header, a summary) and a last line cut short by a killed run are told in `notes`. Throws UsageError naming
-// file and line where another line is no JSON object, and naming the file when it has no epochs.
+// file and line where another line is no JSON object, and naming the file when it has no epochs or is the log of a
+// segmenter.
 TrainingLog read_training_log(const std::filesystem::path& path);
 
 }  // namespace boneage::eval

@@ -3,9 +3,13 @@
 #include "kernels/base/error.h"
 
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <filesystem>
+#include <optional>
+#include <string_view>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,6 +34,21 @@ public:
 private:
     int raw_;
 };
+
+// What an unfinished file is called before the number of the process that writes it.
+constexpr const char* kPartial = ".partial-";
+
+// The number of the process that left an unfinished file of this name; none when the name is another.
+std::optional<pid_t> writer_of(std::string_view name, std::string_view prefix) {
+    pid_t writer = 0;
+    if (name.substr(0, prefix.size()) != prefix) {
+        return std::nullopt;
+    }
+    const std::string_view digits = name.substr(prefix.size());
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), writer);
+    const bool whole = error == std::errc() && end == digits.data() + digits.size() && writer > 0;
+    return whole ? std::optional(writer) : std::nullopt;
+}
 
 }  // namespace
 
@@ -70,7 +89,7 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 AtomicFile::AtomicFile(std::string path)
-    : path_(std::move(path)), temporary_(path_ + ".partial-" + std::to_string(::getpid())) {
+    : path_(std::move(path)), temporary_(path_ + kPartial + std::to_string(::getpid())) {
     // Renaming over a device such as /dev/null would replace it for everybody.
     struct stat status {};
     if (::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
@@ -80,6 +99,7 @@ AtomicFile::AtomicFile(std::string path)
     if (::access(path_.c_str(), W_OK) != 0 && errno != ENOENT && errno != ENOTDIR) {
         fail("written");
     }
+    remove_abandoned(path_);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (descriptor_ < 0) {
         fail("created");
@@ -142,6 +162,19 @@ std::string why_not_written(const std::filesystem::path& path, int problem) {
         return "the folder " + folder.string() + " does not exist; make it first";
     }
     return std::strerror(problem);
+}
+
+void remove_abandoned(const std::string& path) {
+    namespace fs = std::filesystem;
+    const fs::path folder = fs::path(path).parent_path();
+    const std::string prefix = fs::path(path).filename().string() + kPartial;
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, ignored)) {
+        const std::optional<pid_t> writer = writer_of(entry.path().filename().string(), prefix);
+        if (writer && ::kill(*writer, 0) != 0 && errno == ESRCH) {
+            fs::remove(entry.path(), ignored);
+        }
+    }
 }
 
 void sync_folder_of(const std::string& path) {

@@ -27,8 +27,9 @@ private:
     std::span<const std::byte> bytes_;
 };
 
-// A file that appears under its name only when it is complete: written beside it, synced, then renamed. Without
-// commit() nothing is left behind. Throws Error naming the path and the reason.
+// A file that appears under its name only when it is complete: written beside it as `path`.partial-PID, synced, then
+// renamed. Without commit() nothing is left behind but by a program that was killed, which remove_abandoned() cleans
+// up; the next one that writes to the path does. Throws Error naming the path and the reason.
 class AtomicFile {
 public:
     explicit AtomicFile(std::string path);
@@ -51,6 +52,10 @@ private:
 
 // Why `path` could not be made or written, after the system said `problem`, an errno.
 std::string why_not_written(const std::filesystem::path& path, int problem);
+
+// Removes what programs that no longer run left of `path` unfinished. Programs of other machines do not seem to run:
+// one at a time may write to a path.
+void remove_abandoned(const std::string& path);
 
 // Makes what was renamed in the folder of `path` last through a power cut; not every file system can.
 void sync_folder_of(const std::string& path);

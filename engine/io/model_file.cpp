@@ -147,6 +147,9 @@ ModelCard read_card(const SafetensorsFile& file) {
     card.trained = trained == "true";
     const auto free_text = file.metadata().find("card");
     card.card = free_text == file.metadata().end() ? "" : free_text->second;
+    if (const auto segmenter = file.metadata().find("segmenter"); segmenter != file.metadata().end()) {
+        card.segmenter = segmenter->second;
+    }
     return card;
 }
 
@@ -242,12 +245,15 @@ void write_model(const std::string& path, const ModelCard& card, const plan::Par
         tensor.bytes = storage.emplace_back(from_float32(tensor.type, values));
         tensors.push_back(std::move(tensor));
     }
-    write_safetensors(path, tensors,
-                      {{"format", kFormat},
-                       {"architecture", to_json(card.architecture)},
-                       {"recipe", card.recipe},
-                       {"trained", card.trained ? "true" : "false"},
-                       {"card", card.card}});
+    Metadata metadata{{"format", kFormat},
+                      {"architecture", to_json(card.architecture)},
+                      {"recipe", card.recipe},
+                      {"trained", card.trained ? "true" : "false"},
+                      {"card", card.card}};
+    if (card.segmenter) {
+        metadata["segmenter"] = *card.segmenter;
+    }
+    write_safetensors(path, tensors, metadata);
 }
 
 plan::ParameterSource initial_parameters(const net::Graph& graph, uint64_t seed) {

@@ -8,6 +8,7 @@
 //   recipe        JSON text that engine/pipeline reads: how a radiograph becomes this network's input
 //   trained       "true" or "false": whether anything was learned, or the values are initial ones
 //   card          free text for people: data, terms, figures, limits
+//   segmenter     of a network that was trained on hands: which segmenter found them (segmenter_mark.h); may be missing
 //
 // Tensors have the names and shapes of net::parameters(); weights/README.md lists them.
 #pragma once
@@ -16,6 +17,7 @@
 #include "engine/net/graph.h"
 #include "engine/plan/parameters.h"
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -35,6 +37,7 @@ struct ModelCard {
     std::string recipe = "{}";
     bool trained = false;
     std::string card;
+    std::optional<std::string> segmenter = std::nullopt;  // nothing where it is not known
 };
 
 // Whether the file says which network it holds; ModelFile checks the claim.

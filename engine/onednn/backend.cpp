@@ -79,9 +79,9 @@ std::string describe(plan::Precision precision) {
             break;
         case plan::Precision::bf16:
             if (!processor().computes_bf16) {
-                text += "; bf16 emulated: this processor has no AVX-512; expect float32 speed";
+                text += "; bf16 emulated: this processor has no bf16 instructions, so f32 is likely faster";
             } else if (!processor().bf16_in_hardware) {
-                text += "; bf16 emulated by oneDNN: this processor has no bf16 instructions; expect float32 speed";
+                text += "; bf16 emulated by oneDNN: this processor has no bf16 instructions, so f32 is likely faster";
             }
             break;
         case plan::Precision::f16:

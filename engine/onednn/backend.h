@@ -30,7 +30,7 @@ struct BackendOptions {
 std::unique_ptr<plan::Backend> make_backend(const BackendOptions& options);
 
 // What computes here and at which price, for people: "oneDNN 2.6.3 on AVX2; bf16 emulated: this processor has no
-// AVX-512; expect float32 speed".
+// bf16 instructions, so f32 is likely faster".
 std::string describe(plan::Precision precision);
 
 }  // namespace boneage::onednn

@@ -26,17 +26,23 @@ std::vector<std::string> names_of_splits(const std::vector<eval::Label>& labels)
     return names;
 }
 
-io::Metadata metadata_of(const pipeline::Recipe& recipe, const std::string& source, const std::vector<std::string>& ids,
+io::Metadata metadata_of(const pipeline::Recipe& recipe, const std::string& source,
+                         const std::optional<std::string>& segmenter, const std::vector<std::string>& ids,
                          const std::vector<std::string>& splits) {
-    return {{"format", kFormat},
-            {"recipe", pipeline::to_json(recipe)},
-            {"ids", texts_to_json(ids)},
-            {"splits", texts_to_json(splits)},
-            {"source", source}};
+    io::Metadata metadata{{"format", kFormat},
+                          {"recipe", pipeline::to_json(recipe)},
+                          {"ids", texts_to_json(ids)},
+                          {"splits", texts_to_json(splits)},
+                          {"source", source}};
+    if (segmenter) {
+        metadata["segmenter"] = *segmenter;
+    }
+    return metadata;
 }
 
 // What the header takes at most: that with every label in it, and some room for the tensors.
-int64_t header_room(const pipeline::Recipe& recipe, const std::string& source, const std::vector<eval::Label>& labels,
+int64_t header_room(const pipeline::Recipe& recipe, const std::string& source,
+                    const std::optional<std::string>& segmenter, const std::vector<eval::Label>& labels,
                     const std::vector<std::string>& splits) {
     constexpr int64_t kTensors = 4096;
     std::vector<std::string> ids;
@@ -45,7 +51,7 @@ int64_t header_room(const pipeline::Recipe& recipe, const std::string& source, c
         ids.push_back(label.id);
     }
     int64_t room = kTensors;
-    for (const auto& [key, value] : metadata_of(recipe, source, ids, splits)) {
+    for (const auto& [key, value] : metadata_of(recipe, source, segmenter, ids, splits)) {
         // A text within JSON, as an entry of its object.
         room += static_cast<int64_t>(texts_to_json({key, value}).size());
     }
@@ -97,6 +103,9 @@ AgeCache::AgeCache(const std::string& path) : file_(path) {
                   "a picture in it is of no split");
     ids_ = cache.texts("ids", n);
     source_ = cache.entry("source");
+    if (const auto segmenter = file_.metadata().find("segmenter"); segmenter != file_.metadata().end()) {
+        segmenter_ = segmenter->second;
+    }
 }
 
 std::vector<int64_t> AgeCache::of_split(uint8_t split) const {
@@ -110,11 +119,12 @@ std::vector<int64_t> AgeCache::of_split(uint8_t split) const {
 }
 
 AgeCacheWriter::AgeCacheWriter(const std::string& path, const pipeline::Recipe& recipe, const std::string& source,
-                               const std::vector<eval::Label>& most)
+                               const std::vector<eval::Label>& most, std::optional<std::string> segmenter)
     : recipe_(recipe),
       source_(as_utf8(source)),
+      segmenter_(segmenter ? std::optional(as_utf8(*segmenter)) : std::nullopt),
       split_names_(names_of_splits(most)),
-      file_(path, header_room(recipe, source_, most, split_names_)) {}
+      file_(path, header_room(recipe, source_, segmenter_, most, split_names_)) {}
 
 void AgeCacheWriter::add(const eval::Label& label, Image<const uint8_t, Host> picture) {
     expects(picture.height == recipe_.input.height && picture.width == recipe_.input.width,
@@ -139,7 +149,7 @@ void AgeCacheWriter::commit() {
     add("ages_months", io::StoredType::f32, ages_months_);
     add("sexes", io::StoredType::f32, sexes_);
     add("splits", io::StoredType::u8, splits_);
-    file_.commit(metadata_of(recipe_, source_, ids_, split_names_));
+    file_.commit(metadata_of(recipe_, source_, segmenter_, ids_, split_names_));
 }
 
 }  // namespace boneage::train

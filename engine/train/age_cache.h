@@ -7,7 +7,8 @@
 //   sexes         F32 [n]        as the network takes them: 1 male, -1 female, 0 unknown
 //   splits        U8  [n]        index into the names of the splits
 // and its metadata holds format ("boneage-ages-1"), recipe (JSON), ids and splits (JSON arrays of text; "train" and
-// "val" come first) and source (for people: what it was made from).
+// "val" come first), source (for people: what it was made from) and segmenter (io/segmenter_mark.h; missing where that
+// is not known).
 #pragma once
 
 #include "engine/eval/labels.h"
@@ -15,6 +16,7 @@
 #include "engine/pipeline/recipe.h"
 #include "kernels/base/view.h"
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -43,6 +45,8 @@ public:
     [[nodiscard]] const std::vector<std::string>& ids() const { return ids_; }
     [[nodiscard]] const pipeline::Recipe& recipe() const { return recipe_; }
     [[nodiscard]] const std::string& source() const { return source_; }
+    // The mark of what found the hands.
+    [[nodiscard]] const std::optional<std::string>& segmenter() const { return segmenter_; }
     // Of the whole file: tells whether a checkpoint was trained on this cache.
     [[nodiscard]] uint32_t checksum() const { return file_.checksum(); }
 
@@ -59,6 +63,7 @@ private:
     std::vector<std::string> ids_;
     pipeline::Recipe recipe_;
     std::string source_;
+    std::optional<std::string> segmenter_;
 };
 
 // Writes a cache picture by picture; the pictures go to the disk as they come. Without commit() nothing is left behind.
@@ -66,7 +71,7 @@ class AgeCacheWriter {
 public:
     // `most` are the labels of which some may be added. Throws UsageError for more than 256 splits.
     AgeCacheWriter(const std::string& path, const pipeline::Recipe& recipe, const std::string& source,
-                   const std::vector<eval::Label>& most);
+                   const std::vector<eval::Label>& most, std::optional<std::string> segmenter = std::nullopt);
 
     // `picture` has the size of the recipe's input, its rows packed.
     void add(const eval::Label& label, Image<const uint8_t, Host> picture);
@@ -77,6 +82,7 @@ public:
 private:
     pipeline::Recipe recipe_;
     std::string source_;
+    std::optional<std::string> segmenter_;
     std::vector<std::string> split_names_;
     io::SafetensorsWriter file_;
     std::vector<std::string> ids_;

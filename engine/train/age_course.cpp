@@ -22,6 +22,16 @@ std::vector<double> ages_of(const AgeCache& cache, std::span<const int64_t> samp
     return ages;
 }
 
+// "; here it says validation": what splits are called that are none of ours; empty where there are none.
+std::string other_splits(const AgeCache& cache) {
+    std::string names;
+    for (size_t i = kValSplit + 1; i < cache.split_names().size(); ++i) {
+        const std::string& name = cache.split_names()[i];
+        names += name.empty() ? "" : (names.empty() ? "; here it says " : ", ") + name;
+    }
+    return names;
+}
+
 }  // namespace
 
 AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads,
@@ -36,7 +46,8 @@ AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, pla
     if (training_.empty() || validation_.empty()) {
         throw UsageError("the cache has " + std::to_string(training_.size()) + " training and " +
                          std::to_string(validation_.size()) +
-                         " validation pictures; prepare it from labels with a column split that names both");
+                         " validation pictures; prepare it from labels with a column split that says train or val" +
+                         other_splits(cache));
     }
     if (options.balance) {
         const std::vector<double> ages = ages_of(cache_, training_);

@@ -46,6 +46,7 @@ public:
     [[nodiscard]] std::string metric_unit() const override { return "months"; }
     [[nodiscard]] double loss_scale() const override { return cache_.recipe().age.deviation_months; }
     [[nodiscard]] std::string loss_unit() const override { return "months"; }
+    [[nodiscard]] bool has_loss_terms() const override { return false; }
     [[nodiscard]] std::vector<int64_t> draws_per_category(std::span<const int64_t> samples) const override;
     [[nodiscard]] std::string fingerprint() const override;
 

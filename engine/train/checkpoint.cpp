@@ -5,14 +5,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <cerrno>
-#include <charconv>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <libdeflate.h>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -42,31 +38,6 @@ void rename_file(const std::string& from, const std::string& to) {
 // libdeflate takes a null pointer, which an empty tensor may have, for a new beginning.
 uint32_t crc_with(uint32_t crc, std::span<const std::byte> bytes) {
     return bytes.empty() ? crc : libdeflate_crc32(crc, bytes.data(), bytes.size());
-}
-
-// The number of the process that left an unfinished file of this name; none when the name is another.
-std::optional<pid_t> writer_of(std::string_view name, std::string_view prefix) {
-    pid_t writer = 0;
-    if (name.substr(0, prefix.size()) != prefix) {
-        return std::nullopt;
-    }
-    const std::string_view digits = name.substr(prefix.size());
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), writer);
-    const bool whole = error == std::errc() && end == digits.data() + digits.size() && writer > 0;
-    return whole ? std::optional(writer) : std::nullopt;
-}
-
-// A killed writer leaves a file the size of a checkpoint; many of them would fill the disk.
-void remove_unfinished(const std::string& next) {
-    const fs::path folder = fs::path(next).parent_path();
-    const std::string prefix = fs::path(next).filename().string() + ".partial-";
-    std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator(folder.empty() ? "." : folder, ignored)) {
-        const std::optional<pid_t> writer = writer_of(entry.path().filename().string(), prefix);
-        if (writer && ::kill(*writer, 0) != 0 && errno == ESRCH) {
-            fs::remove(entry.path(), ignored);
-        }
-    }
 }
 
 // The tensors with their names, up to five of them.
@@ -122,7 +93,6 @@ void write_checkpoint(const std::string& path, const std::vector<NamedValues<con
         crc = crc_with(crc, stored.back().bytes);
     }
     const std::string next = path + ".next";
-    remove_unfinished(next);
     const std::string state_text = state.dump(-1, ' ', false, json::error_handler_t::replace);
     io::write_safetensors(next, stored,
                           {{"format", kFormat}, {"state", state_text}, {"data_crc32", std::to_string(crc)}});

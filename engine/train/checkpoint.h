@@ -30,7 +30,7 @@ struct NamedValues {
 
 // `state` is an object; its numbers keep every bit, but what is not finite becomes null. Throws Error naming the path
 // and the reason when it cannot be written; earlier checkpoints then stay as they were.
-// Removes what writers that no longer run left behind unfinished. One program at a time may write to a path.
+// One program at a time may write to a path.
 void write_checkpoint(const std::string& path, const std::vector<NamedValues<const float>>& tensors,
                       const nlohmann::json& state);
 

@@ -38,6 +38,8 @@ public:
     // What the loss is multiplied by for people, and the unit it then has; "" for none.
     [[nodiscard]] virtual double loss_scale() const = 0;
     [[nodiscard]] virtual std::string loss_unit() const = 0;
+    // Whether the loss is the sum of two terms, cross-entropy and soft Dice, that are reported as well.
+    [[nodiscard]] virtual bool has_loss_terms() const = 0;
 
     // How many samples of every age category an epoch draws; empty where there are none.
     [[nodiscard]] virtual std::vector<int64_t> draws_per_category(std::span<const int64_t> samples) const = 0;

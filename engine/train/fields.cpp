@@ -40,6 +40,14 @@ Fields Fields::object(const char* name) const {
     return {field(name), where_ + ": " + name};
 }
 
+std::string Fields::text(const char* name) const {
+    const nlohmann::json& value = field(name);
+    if (!value.is_string()) {
+        fail(std::string(name) + " is not text");
+    }
+    return value.get<std::string>();
+}
+
 double Fields::number(const char* name) const {
     const nlohmann::json& value = field(name);
     if (!value.is_number() || !std::isfinite(value.get<double>())) {

@@ -18,6 +18,7 @@ public:
     [[nodiscard]] bool has(const char* name) const;
     [[nodiscard]] const nlohmann::json& field(const char* name) const;
     [[nodiscard]] Fields object(const char* name) const;
+    [[nodiscard]] std::string text(const char* name) const;
     [[nodiscard]] double number(const char* name) const;  // finite
     [[nodiscard]] std::optional<double> number_or_null(const char* name) const;
     [[nodiscard]] int64_t count(const char* name) const;  // a whole number of at least 0

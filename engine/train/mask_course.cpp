@@ -40,8 +40,11 @@ MaskCourse::MaskCourse(const MaskCache& cache, const MaskCourseOptions& options,
         (held_out ? validation_ : training_).push_back(order[i]);
     }
     if (validation_.empty() || training_.empty()) {
-        throw UsageError("of " + std::to_string(cache.count()) +
-                         " pictures with masks none can be held out to judge by");
+        throw UsageError(
+            "of " + std::to_string(cache.count()) + " pictures with masks none can be held out to judge by: " +
+            (cache.count() < 2 ? "prepare more"
+                               : "one of every " + std::to_string(options.hold_out) +
+                                     " is; prepare more, or give --hold-out " + std::to_string(cache.count())));
     }
 }
 

@@ -41,6 +41,7 @@ public:
     [[nodiscard]] std::string metric_unit() const override { return ""; }
     [[nodiscard]] double loss_scale() const override { return 1; }
     [[nodiscard]] std::string loss_unit() const override { return ""; }
+    [[nodiscard]] bool has_loss_terms() const override { return true; }
     [[nodiscard]] std::vector<int64_t> draws_per_category(std::span<const int64_t> /*samples*/) const override {
         return {};
     }

@@ -52,6 +52,7 @@ public:
     ReduceOnPlateau(const PlateauParams& params, Better better, double learning_rate);
 
     [[nodiscard]] double learning_rate() const { return learning_rate_; }
+    void set_learning_rate(double learning_rate) { learning_rate_ = learning_rate; }
     // Whether it lowered the rate.
     bool epoch_ended(double metric);
 

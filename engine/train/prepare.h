@@ -21,6 +21,7 @@ struct PrepareOptions {
     std::filesystem::path folder;                 // is made where missing; what is written is replaced there
     pipeline::Recipe recipe;
     std::optional<pipeline::SegmenterSource> segmenter;  // for ages; none: the whole image counts as hand
+    std::string segmenter_mark;                          // of that segmenter (io/segmenter_mark.h)
     // Radiographs that were squashed to another aspect get the canvas that their original, of the size that the labels
     // know, would have; those whose size the labels do not know are left out. For masks it is always so, but without
     // a size the image counts as it is.

@@ -1,4 +1,5 @@
 #include "engine/eval/labels.h"
+#include "engine/io/segmenter_mark.h"
 #include "engine/onednn/backend.h"
 #include "engine/pipeline/preparer.h"
 #include "engine/train/age_cache.h"
@@ -118,10 +119,11 @@ PrepareReport prepare_ages(const PrepareOptions& options, const PrepareWatcher& 
         source.append(" ").append(each.string());
     }
     source += ", labels " + options.labels->string() +
-              (options.segmenter ? ", hands found by a segmenter" : ", whole images") +
+              (options.segmenter ? ", hands found " + io::segmenter_text(options.segmenter_mark) : ", whole images") +
               (options.restore_aspect ? ", aspect restored" : "");
     fs::create_directories(options.folder);
-    AgeCacheWriter cache((options.folder / kAgeCacheName).string(), options.recipe, source, labels);
+    AgeCacheWriter cache((options.folder / kAgeCacheName).string(), options.recipe, source, labels,
+                         options.segmenter ? options.segmenter_mark : std::string(io::kNoSegmenter));
 
     const std::vector<size_t> shown = evenly_spread(jobs.size(), kSheetPairs);
     std::vector<SheetPair> sheet;

@@ -10,7 +10,10 @@
 #include "kernels/base/workers.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -68,14 +71,28 @@ inline HostImage<uint8_t> thumbnail_of(Workers& workers, const io::DecodedImage&
                       image.pixels);
 }
 
-// Writes what stands beside a cache. Throws UsageError when nothing is left for the cache itself.
+// Writes what stands beside a cache. Throws UsageError when nothing is left for the cache itself; a list of what was
+// left out that is there already, beside an older cache, then stays.
 inline void finish(const std::filesystem::path& folder, const PrepareReport& report,
                    const std::vector<SheetPair>& sheet, const std::vector<SheetPair>& rejected) {
-    report.exclusions.write_csv(folder / "excluded.csv");
+    const std::filesystem::path list = folder / "excluded.csv";
     if (report.prepared == 0) {
-        throw UsageError("no radiograph is left to train on: " + (folder / "excluded.csv").string() +
-                         " says why each was left out");
+        const std::vector<Exclusion>& all = report.exclusions.all();
+        std::string why = "no radiograph is left to train on";
+        if (!all.empty()) {
+            why += ": " + all.front().message;
+        }
+        if (all.size() > 1) {
+            why += ", the first of " + std::to_string(all.size()) + " left out";
+        }
+        std::error_code ignored;
+        if (!std::filesystem::exists(list, ignored)) {
+            report.exclusions.write_csv(list);
+            why += "; " + list.string() + " lists them all";
+        }
+        throw UsageError(why);
     }
+    report.exclusions.write_csv(list);
     write_sheet(folder / "contact_sheet", sheet);
     write_sheet(folder / "excluded_sheet", rejected);
 }

@@ -162,7 +162,7 @@ std::string SamplingReport::text() const {
         table += line;
     }
     const int64_t all = std::accumulate(samples.begin(), samples.end(), int64_t{0});
-    std::snprintf(line, sizeof line, "effective sample size %.1f of %lld\n", effective_samples,
+    std::snprintf(line, sizeof line, "effective sample size %.1f of %lld", effective_samples,
                   static_cast<long long>(all));
     return table + line;
 }

@@ -124,7 +124,9 @@ EpochOutcome Schedule::epoch_ended(double validation_metric) {
 }
 
 nlohmann::json Schedule::state() const {
-    return {{"plateau", plateau_ ? plateau_->state() : nlohmann::json(nullptr)}, {"stopping", stopping_.state()}};
+    return {{"learning_rate", params_.learning_rate},
+            {"plateau", plateau_ ? plateau_->state() : nlohmann::json(nullptr)},
+            {"stopping", stopping_.state()}};
 }
 
 void Schedule::restore(const nlohmann::json& state) {
@@ -138,6 +140,9 @@ void Schedule::restore(const nlohmann::json& state) {
     EarlyStopping restored_stopping = stopping_;
     if (restored_plateau) {
         restored_plateau->restore(plateau);
+        if (fields.number("learning_rate") != params_.learning_rate) {
+            restored_plateau->set_learning_rate(params_.learning_rate);
+        }
     }
     restored_stopping.restore(fields.field("stopping"));
     plateau_ = restored_plateau;

@@ -78,8 +78,8 @@ public:
     // Everything epoch_ended() changed, with every bit of its numbers: a restored schedule of the same parameters goes
     // on exactly as this one would.
     [[nodiscard]] nlohmann::json state() const;
-    // Throws UsageError naming what is missing or wrong, and that a plateau's state belongs to another rule; then
-    // nothing was changed.
+    // Where the saved schedule had another largest rate, a plateau goes on at this one's. Throws UsageError naming what
+    // is missing or wrong, and that a plateau's state belongs to another rule; then nothing was changed.
     void restore(const nlohmann::json& state);
 
 private:

@@ -1,5 +1,6 @@
 #include "engine/train/trainer.h"
 
+#include "engine/io/file.h"
 #include "engine/train/checkpoint.h"
 #include "engine/train/fields.h"
 #include "kernels/base/error.h"
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 namespace boneage::train {
@@ -40,11 +42,31 @@ std::vector<std::vector<float>> states_of(const plan::TrainingExecutor& executor
     return states;
 }
 
+std::string checkpoint_in(const std::string& folder) {
+    return (std::filesystem::path(folder) / "checkpoint.safetensors").string();
+}
+
+// Or the one before it.
+bool is_there(const std::string& checkpoint) {
+    std::error_code ignored;
+    return std::filesystem::exists(checkpoint, ignored) || std::filesystem::exists(checkpoint + ".previous", ignored);
+}
+
 double seconds_since(Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 }  // namespace
+
+std::string setting_of_run(const std::string& folder, const std::string& name) {
+    const std::string path = checkpoint_in(folder);
+    if (!is_there(path)) {
+        return "";
+    }
+    const NewestCheckpoint newest = newest_checkpoint(path);
+    const Fields settings = Fields(newest.checkpoint.state(), newest.checkpoint.path()).object("settings");
+    return settings.has(name.c_str()) ? settings.text(name.c_str()) : "";
+}
 
 Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options,
                  TrainObserver observer)
@@ -53,15 +75,25 @@ Trainer::Trainer(Course& course, plan::TrainingExecutor& executor, const Trainer
       options_(options),
       observer_(std::move(observer)),
       schedule_(options.schedule),
-      checkpoint_path_((std::filesystem::path(options.folder) / "checkpoint.safetensors").string()) {
+      checkpoint_path_(checkpoint_in(options.folder)) {
     std::error_code ignored;
-    const bool exists = std::filesystem::exists(checkpoint_path_, ignored) ||
-                        std::filesystem::exists(checkpoint_path_ + ".previous", ignored);
-    if (options_.resume && exists) {
+    const bool exists = is_there(checkpoint_path_);
+    io::remove_abandoned(checkpoint_path_ + ".next");
+    if (!options_.model.empty()) {
+        io::remove_abandoned(options_.model);
+    }
+    if (options_.resume && !exists) {
+        throw UsageError("there is no run to resume in " + options_.folder + "; leave out --resume to begin one");
+    }
+    if (options_.resume) {
         restore();
+        write_missing_model();
     } else if (exists) {
         throw UsageError(options_.folder +
                          " holds a training already; --resume continues it, or choose another folder");
+    } else if (!options_.model.empty() && std::filesystem::exists(options_.model, ignored)) {
+        throw UsageError(options_.model +
+                         " exists already and would be replaced; choose another folder, or move it away");
     }
     log_.emplace((std::filesystem::path(options.folder) / "train.jsonl").string(), epoch_);
 }
@@ -78,8 +110,8 @@ void Trainer::restore() {
         observer_.say(newest.notice);
     }
     const Fields fields(newest.checkpoint.state(), newest.checkpoint.path());
-    const Json& made_by = fields.field("training");
-    if (!made_by.is_string() || made_by.get<std::string>() != fingerprint()) {
+    const std::vector<std::string> changed = changes(options_.settings, fields.object("settings"));
+    if (fields.text("training") != fingerprint()) {
         fields.fail(
             "it belongs to another training (other data, network, batch or settings); resume with what it was "
             "begun with, or choose another folder");
@@ -95,14 +127,37 @@ void Trainer::restore() {
     elapsed_s_ = fields.number("elapsed_s");
     schedule_.restore(fields.field("schedule"));
     observer_.say("resuming after epoch " + std::to_string(epoch_));
+    for (const std::string& sentence : changed) {
+        observer_.say(sentence);
+    }
+}
+
+void Trainer::write_missing_model() {
+    std::error_code ignored;
+    if (options_.model.empty() || std::filesystem::exists(options_.model, ignored)) {
+        return;
+    }
+    EpochRecord record;
+    record.epoch = schedule_.best_epoch().value_or(0) + 1;
+    record.step = executor_.step() / epoch_ * record.epoch;  // all epochs have as many
+    set_metric(record, schedule_.best().value_or(std::numeric_limits<double>::quiet_NaN()));
+    std::vector<int64_t> batches = executor_.batches();
+    for (int64_t& seen : batches) {
+        seen -= executor_.step() - record.step;
+    }
+    observer_.best(plan::parameters_in(executor_.plan(), best_.parameters, best_.statistics, batches), record);
+    observer_.say(options_.model + " was missing; written again from the checkpoint, as of epoch " +
+                  std::to_string(record.epoch));
+}
+
+void Trainer::set_metric(EpochRecord& record, double metric) const {
+    (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = metric;
 }
 
 void Trainer::begin_saving() {
-    const Json state{{"training", fingerprint()},
-                     {"epoch", epoch_},
-                     {"step", executor_.step()},
-                     {"elapsed_s", elapsed_s_},
-                     {"schedule", schedule_.state()}};
+    const Json state{{"training", fingerprint()}, {"settings", to_json(options_.settings)},
+                     {"epoch", epoch_},           {"step", executor_.step()},
+                     {"elapsed_s", elapsed_s_},   {"schedule", schedule_.state()}};
     saving_ = std::async(std::launch::async, [this, state, states = states_of(executor_)]() mutable {
         write_checkpoint(checkpoint_path_,
                          named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state);
@@ -137,13 +192,19 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
     const int64_t steps_before = executor_.step();
     AdamParams adam = options_.adam;
     double total = 0;
+    double cross_entropy = 0;
+    double dice = 0;
     int64_t seen = 0;
     const auto see_loss = [&] {
-        const double loss = executor_.take_loss().total * course_.loss_scale();
+        const SegmentationLoss taken = executor_.take_loss();
+        const double loss = taken.total * course_.loss_scale();
+        cross_entropy += taken.cross_entropy;
+        dice += taken.dice;
         ++seen;
         if (!std::isfinite(loss)) {
             throw Error("the training diverged in step " + std::to_string(steps_before + seen) +
-                        ": its loss is no longer a number; resume with a smaller learning rate");
+                        ": its loss is no longer a number; " + (epoch_ == 0 ? "begin again" : "resume") +
+                        " with a smaller learning rate");
         }
         total += loss;
         observer_.step(seen, steps, total / static_cast<double>(seen));
@@ -171,6 +232,10 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
         return false;
     }
     record.train_loss = total / static_cast<double>(steps);
+    if (course_.has_loss_terms()) {
+        record.more = {{kTrainCrossEntropy, cross_entropy / static_cast<double>(steps)},
+                       {kTrainDice, dice / static_cast<double>(steps)}};
+    }
     record.learning_rate = adam.learning_rate;
     record.images_per_second = static_cast<double>(steps * batch) / seconds_since(start);
     return true;
@@ -204,10 +269,10 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         elapsed_s_ += seconds_since(start);
         record.epoch = epoch_;
         record.step = executor_.step();
-        (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = judgement.metric;
+        set_metric(record, judgement.metric);
         record.elapsed_s = elapsed_s_;
         record.draws_per_category = course_.draws_per_category(samples);
-        record.more = judgement.more;
+        record.more.insert(judgement.more.begin(), judgement.more.end());
         if (outcome.improved || best_.parameters.empty()) {
             observer_.best(parameters, record);
             best_ = std::move(weights);

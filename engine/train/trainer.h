@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/train/course.h"
+#include "engine/train/run_settings.h"
 #include "engine/train/schedule.h"
 #include "engine/train/train_log.h"
 
@@ -21,9 +22,16 @@ struct TrainerOptions {
     // must be where the executor has no averages. In step t it is at most (1 + t) / (10 + t), so that the first steps
     // are soon forgotten.
     double average_decay = 0;
-    std::string folder;   // where checkpoint.safetensors and train.jsonl go
-    bool resume = false;  // from the folder's checkpoint
+    std::string folder;    // where checkpoint.safetensors and train.jsonl go
+    bool resume = false;   // from the folder's checkpoint
+    RunSettings settings;  // kept in the checkpoint, and compared when the run is resumed
+    std::string model;     // the file that the observer's `best` writes, which must not be another run's; "": none
 };
+
+// What the log calls the terms of a loss that has two, as means over the epoch. The second is 1 - D, D being the soft
+// Dice coefficient (kernels/nn/loss.h).
+inline constexpr const char* kTrainCrossEntropy = "train_cross_entropy";
+inline constexpr const char* kTrainDice = "train_dice";
 
 // What people want to see while it runs.
 struct TrainObserver {
@@ -33,16 +41,21 @@ struct TrainObserver {
     std::function<void(const EpochRecord& record, const EpochOutcome& outcome)> epoch;
     // Sentences, such as which checkpoint a run resumes from.
     std::function<void(const std::string& line)> say;
-    // The weights just judged are the best so far: to be written where they are wanted.
+    // The weights just judged are the best so far: to be written where they are wanted. Called with those of a run that
+    // is resumed, too, where the model is missing; the record then tells epoch, step and metric.
     std::function<void(const plan::ParameterSource& parameters, const EpochRecord& record)> best;
 };
+
+// What a setting was, as RunSetting::given, in the run that lies in a folder; "" where there is none.
+std::string setting_of_run(const std::string& folder, const std::string& name);
 
 enum class TrainEnd { finished, stopped_early, interrupted };
 
 class Trainer {
 public:
-    // `course` and `executor` must outlive this. Throws UsageError when the folder holds a training already and it is
-    // not to be resumed, or when what is to be resumed was another training.
+    // `course` and `executor` must outlive this. Throws UsageError when the folder holds a training already, or a model
+    // without its training, and it is not to be resumed; when there is nothing to resume; or when what is to be resumed
+    // was another training.
     Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options, TrainObserver observer);
 
     // Trains until the last epoch, the schedule's stop or `stop`, which takes effect after the running step: that
@@ -70,6 +83,8 @@ private:
     void begin_saving();
     void finish_saving();
     void restore();
+    void write_missing_model();
+    void set_metric(EpochRecord& record, double metric) const;
     [[nodiscard]] std::string fingerprint() const;
 
     Course& course_;

@@ -117,7 +117,7 @@ void blend_rows(const Image<const P, Host>& src, const Image<P, Host>& dst, cons
     for (int64_t cell_x = 0; cell_x <= params.tiles_x; ++cell_x) {
         const int64_t last = clahe_cell_end(cell_x, src.width, grid.inverse_width, grid.tile_width, params.tiles_x);
         for (int64_t y = begin; y < end; ++y) {
-            const ClaheBlend vertical = clahe_blend(y, grid.inverse_height, params.tiles_y);
+            const ClaheBlend vertical = clahe_blend(static_cast<int32_t>(y), grid.inverse_height, params.tiles_y);
             const float ay = vertical.weight;
             const P* in = src.row(y);
             P* out = dst.row(y);

@@ -1,6 +1,4 @@
-#include "kernels/image/clahe.h"
-#include "kernels/image/clahe_math.h"
-#include "kernels/image/pixel_vectors.cuh"
+#include "kernels/image/clahe_blend.cuh"
 
 namespace boneage {
 namespace {
@@ -9,7 +7,6 @@ namespace {
 // 65,536 bins of 16-bit pixels do not fit into shared memory, so as many blocks as there are pieces read the tile, each
 // counting its own bins. They need each other's totals to share out what was clipped, so they count twice: reading a
 // tile again from L2 costs less than keeping 256 KiB of counters for it in memory.
-constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
 
 // Neighbours in a radiograph are often equal and would wait for each other at one counter: with 8-bit pixels every warp
@@ -240,118 +237,6 @@ __global__ void __launch_bounds__(kThreads)
                 entries.set(i, entry(first + k + i));
             }
             store_vector(table, k, kThreadBins<P>, true, entries);
-        }
-    }
-}
-
-// A cell of one image, and what blending needs of it: see clahe_cell_end().
-struct CellShape {
-    int32_t left, top, right, bottom;
-    int32_t tile[4];  // above left, above right, below left, below right
-    float inverse_width, inverse_height;
-};
-
-template <class P>
-__device__ CellShape cell_shape(const Image<const P, Device>& src, const ClaheParams& params) {
-    const ClaheGrid grid = clahe_grid<P>(src.height, src.width, params);
-    const auto tiles_x = static_cast<int32_t>(params.tiles_x);
-    const auto tiles_y = static_cast<int32_t>(params.tiles_y);
-    const auto x = static_cast<int32_t>(blockIdx.x) % (tiles_x + 1);
-    const auto y = static_cast<int32_t>(blockIdx.x) / (tiles_x + 1);
-    const auto end_x = [&](int32_t cell) {
-        return cell < 0 ? 0
-                        : static_cast<int32_t>(
-                              clahe_cell_end(cell, src.width, grid.inverse_width, grid.tile_width, tiles_x));
-    };
-    const auto end_y = [&](int32_t cell) {
-        return cell < 0 ? 0
-                        : static_cast<int32_t>(
-                              clahe_cell_end(cell, src.height, grid.inverse_height, grid.tile_height, tiles_y));
-    };
-    const int32_t x1 = x > 0 ? x - 1 : 0;
-    const int32_t x2 = x < tiles_x ? x : tiles_x - 1;
-    const int32_t y1 = y > 0 ? y - 1 : 0;
-    const int32_t y2 = y < tiles_y ? y : tiles_y - 1;
-    return {end_x(x - 1),
-            end_y(y - 1),
-            end_x(x),
-            end_y(y),
-            {y1 * tiles_x + x1, y1 * tiles_x + x2, y2 * tiles_x + x1, y2 * tiles_x + x2},
-            grid.inverse_width,
-            grid.inverse_height};
-}
-
-// A block blends the pixels of one cell, or with gridDim.y > 1 some of its rows, so that four tables serve it. Those of
-// 8-bit pixels lie side by side in shared memory: one load gives all four values of a pixel.
-template <class P>
-__global__ void __launch_bounds__(kThreads)
-    blend_kernel(const Image<const P, Device>* sources, const Image<P, Device>* targets, const ClaheParams params,
-                 const P* tables) {
-    constexpr int kPixels = kVectorPixels<P>;
-    constexpr bool kPacks = sizeof(P) == 1;
-    __shared__ uint32_t four_values[kPacks ? 256 : 1];
-    __shared__ CellShape cell;
-    const Image<const P, Device> src = sources[blockIdx.z];
-    const Image<P, Device> dst = targets[blockIdx.z];
-    if (src.empty()) {
-        return;
-    }
-    if (threadIdx.x == 0) {
-        cell = cell_shape(src, params);
-    }
-    __syncthreads();
-    const P* table[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        table[i] = tables + (blockIdx.z * params.tiles_x * params.tiles_y + cell.tile[i]) * kClaheBins<P>;
-    }
-    if constexpr (kPacks) {
-        uint32_t word = 0;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-            word |= static_cast<uint32_t>(table[i][threadIdx.x]) << (8 * i);
-        }
-        four_values[threadIdx.x] = word;
-        __syncthreads();
-    }
-    const auto cell_x =
-        static_cast<float>(static_cast<int32_t>(blockIdx.x % static_cast<uint32_t>(params.tiles_x + 1)));
-    const float scale = cell.inverse_width;
-    const auto blended = [&](P value, int64_t x, float ay) {
-        const float t = static_cast<float>(static_cast<int32_t>(x)) * scale - 0.5F;
-        const float ax = t - (cell_x - 1.0F);
-        if constexpr (kPacks) {
-            const uint32_t four = four_values[value];
-            const auto part = [four](int i) { return static_cast<float>(four >> (8 * i) & 255U); };
-            return static_cast<P>(clahe_mix(part(0), part(1), part(2), part(3), ax, ay));
-        } else {
-            return saturate<P>(clahe_mix(__ldg(table[0] + value), __ldg(table[1] + value), __ldg(table[2] + value),
-                                         __ldg(table[3] + value), ax, ay));
-        }
-    };
-    const bool vectors = vector_rows<kPixels>(src) && vector_rows<kPixels>(dst);
-    const int64_t first = cell.left / kPixels;
-    const RowShare share = share_rows(static_cast<int>(threadIdx.x), kThreads, ceil_div(cell.right, kPixels) - first);
-    for (int64_t y = cell.top + static_cast<int64_t>(blockIdx.y) * share.rows + share.row; y < cell.bottom;
-         y += static_cast<int64_t>(gridDim.y) * share.rows) {
-        const float ay = clahe_blend(y, cell.inverse_height, params.tiles_y).weight;
-        const P* in = src.row(y);
-        P* out = dst.row(y);
-        for (int64_t x = (first + share.lane) * kPixels; x < cell.right; x += share.lanes * kPixels) {
-            if (vectors && x >= cell.left && x + kPixels <= cell.right) {
-                const auto pixels = load_vector<kPixels>(in, x, src.width, true);
-                PixelVector<P, kPixels> result;
-#pragma unroll
-                for (int i = 0; i < kPixels; ++i) {
-                    result.set(i, blended(pixels.get(i), x + i, ay));
-                }
-                store_vector(out, x, dst.width, true, result);
-            } else {
-                // The pixels beyond the cell are other blocks'.
-                for (int64_t i = x > cell.left ? x : cell.left; i < x + kPixels && i < cell.right; ++i) {
-                    out[i] = blended(in[i], i, ay);
-                }
-            }
         }
     }
 }

@@ -71,7 +71,7 @@ struct ClaheBlend {
     float weight = 0;  // of `second`; `first` has 1 - weight, also where both are the same tile
 };
 
-BONEAGE_HD inline ClaheBlend clahe_blend(int64_t position, float inverse_tile, int64_t tiles) {
+BONEAGE_HD inline ClaheBlend clahe_blend(int32_t position, float inverse_tile, int64_t tiles) {
     const float t = static_cast<float>(position) * inverse_tile - 0.5F;
     const float floor_t = std::floor(t);
     ClaheBlend blend;
@@ -103,10 +103,14 @@ BONEAGE_HD inline int64_t clahe_cell_end(int64_t cell, int64_t size, float inver
     return x;
 }
 
-BONEAGE_HD inline int32_t clahe_mix(float l11, float l12, float l21, float l22, float ax, float ay) {
+BONEAGE_HD inline float clahe_blended(float l11, float l12, float l21, float l22, float ax, float ay) {
     const float ax1 = 1.0F - ax;
     const float ay1 = 1.0F - ay;
-    return round_half_even((l11 * ax1 + l12 * ax) * ay1 + (l21 * ax1 + l22 * ax) * ay);
+    return (l11 * ax1 + l12 * ax) * ay1 + (l21 * ax1 + l22 * ax) * ay;
+}
+
+BONEAGE_HD inline int32_t clahe_mix(float l11, float l12, float l21, float l22, float ax, float ay) {
+    return round_half_even(clahe_blended(l11, l12, l21, l22, ax, ay));
 }
 
 }  // namespace boneage

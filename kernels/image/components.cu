@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kTileThreads)
     const auto lane = static_cast<int>(threadIdx.x) % 32;
     const int64_t top = static_cast<int64_t>(blockIdx.y) * kTileRows + threadIdx.x / 32 * 4;
     const int shift = lane % 8 * kPixels;
-#pragma unroll
+#pragma unroll 1
     for (int step = 0; step < 8; ++step) {
         const int source = step * 4 + lane / 8;
         const uint32_t bits = __shfl_sync(kAllLanes, own, source);

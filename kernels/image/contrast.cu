@@ -43,10 +43,19 @@ __device__ void visit_rows(const Image<const P, Device>& src, const Visit& visit
         const P* row = src.row(y);
         for (int64_t x = threadIdx.x * kPixels; x < src.width; x += 32 * kPixels) {
             const PixelVector<P, kPixels> pixels = load_vector<kPixels>(row, x, src.width, vectors);
+            // Nearly all are whole, and go without a question and a branch for every pixel.
+            if (x + kPixels <= src.width) {
 #pragma unroll
-            for (int k = 0; k < kPixels; ++k) {
-                if (x + k < src.width) {
+                for (int k = 0; k < kPixels; ++k) {
                     visit(pixels.get(k));
+                }
+            } else {
+                const int inside = static_cast<int>(src.width - x);
+#pragma unroll
+                for (int k = 0; k < kPixels; ++k) {
+                    if (k < inside) {
+                        visit(pixels.get(k));
+                    }
                 }
             }
         }

@@ -160,7 +160,7 @@ protected:
         TrainerOptions options;
         options.epochs = 3;
         options.folder = (folder_ / run).string();
-        options.resume = true;
+        options.resume = std::filesystem::exists(folder_ / (run + "/checkpoint.safetensors"));
         options.average_decay = 0.9;  // its first steps all have other decays
         options.schedule.better = Better::higher;
         options.schedule.learning_rate = 5e-3;

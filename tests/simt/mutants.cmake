@@ -78,7 +78,7 @@ boneage_mutant(components_lose_the_largest image/components.cu components
 
 # Off by one.
 boneage_mutant(sharpen_one_row_late image/sharpen.cu sharpen
-    "load_row(src, begin - 1, x, vectors)" "load_row(src, begin, x, vectors)")
+    "edges.load(src, begin - 1, x, vectors)" "edges.load(src, begin, x, vectors)")
 boneage_mutant(pool_one_row_too_many nn/pool.cu pool "v < bottom" "v <= bottom")
 boneage_mutant(linear_misses_the_last_weight nn/linear.cu linear "k < src.c" "k < src.c - 1")
 boneage_mutant(overlay_one_column_short image/overlay.cu overlay

@@ -47,7 +47,7 @@ inline FileData bmp_file(const BmpKind& kind) {
     if (kind.header > 12) {
         put(kind.compression, 4);
     }
-    file.resize(static_cast<size_t>(14 + kind.header));
+    file.resize(static_cast<size_t>(kind.header) + 14);
     for (int i = 0; i < entries; ++i) {
         file.insert(file.end(), static_cast<size_t>(entry_bytes), static_cast<uint8_t>(BmpKind::grey(i)));
     }

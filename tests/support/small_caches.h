@@ -33,11 +33,13 @@ inline void write_small_ages(const std::string& path) {
     train::AgeCacheWriter writer(path, recipe, "sixteen small radiographs", labels);
     pipeline::Preparer preparer(recipe, 1);
     HostImage<uint8_t> picture(recipe.input.height, recipe.input.width);
-    for (size_t i = count; i < labels.size(); ++i) {
-        io::DecodedImage image = io::decode_image((folder / (labels[i % count].id + ".png")));
-        preparer.prepare(image);
-        preparer.picture(picture.view());
-        writer.add(labels[i], picture.view());
+    for (size_t copy = 1; copy <= 2; ++copy) {
+        for (size_t i = 0; i < count; ++i) {
+            io::DecodedImage image = io::decode_image((folder / (labels[i].id + ".png")));
+            preparer.prepare(image);
+            preparer.picture(picture.view());
+            writer.add(labels[copy * count + i], picture.view());
+        }
     }
     writer.commit();
 }

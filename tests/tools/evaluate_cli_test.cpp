@@ -187,6 +187,15 @@ TEST(Evaluate, shows_the_curves_of_the_training) {
     }
 }
 
+TEST(Evaluate, refuses_the_log_of_a_segmenter) {
+    const Files files;
+    const std::string log =
+        files.folder.write("train.jsonl", "{\"epoch\":1,\"train_loss\":0.4,\"val_dice\":0.9}\n").string();
+    const Ran ran = files.run({"--log", log});
+    EXPECT_EQ(ran.code, 2) << ran.err;
+    EXPECT_TRUE(has(ran.err, log + " is the log of a segmenter; give the one that `boneage train` writes")) << ran.err;
+}
+
 TEST(Evaluate, shows_the_stages_of_the_worst_cases) {
     const Files files;
     std::filesystem::create_directories(files.folder / "stages/4099");

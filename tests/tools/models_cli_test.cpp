@@ -73,8 +73,8 @@ TEST_F(ModelsTest, new_models_fit_the_shipped_ones) {
     ASSERT_EQ(run_program({"init", "unet", "--base-width", "8", "--start", "brightness", "-o", segmenter}).code, 0);
     const std::string image = BONEAGE_TEST_DATA "/radiographs/4332.png";
     for (const std::vector<std::string>& models : std::vector<std::vector<std::string>>{
-             {"--weights", weights, "--segmenter", BONEAGE_SHIPPED_MODELS "/unet.safetensors"},
-             {"--weights", BONEAGE_SHIPPED_MODELS "/resnet34.safetensors", "--segmenter", segmenter}}) {
+             {"--weights", weights, "--segmenter", BONEAGE_TEST_WEIGHTS "/unet.safetensors"},
+             {"--weights", BONEAGE_TEST_WEIGHTS "/resnet34.safetensors", "--segmenter", segmenter}}) {
         std::vector<std::string> command{"score", image};
         command.insert(command.end(), models.begin(), models.end());
         const Ran ran = run_program(command);

@@ -148,6 +148,19 @@ TEST_F(PrepareCliTest, what_cannot_be_is_refused_in_one_sentence) {
     EXPECT_NE(ran.err.find(file), std::string::npos) << ran.err;
 }
 
+TEST_F(PrepareCliTest, nothing_to_prepare_is_named_and_an_older_cache_keeps_its_list) {
+    const std::string nowhere = (folder_ / "nowhere").string();
+    const Ran first = prepare({nowhere, "--labels", kLabels});
+    EXPECT_EQ(not_refused(first, 2), "");
+    EXPECT_NE(first.err.find("no radiograph is left to train on: " + nowhere), std::string::npos) << first.err;
+    EXPECT_NE(first.err.find(", the first of 10 left out; " + out() + "/excluded.csv lists them all"),
+              std::string::npos)
+        << first.err;
+    folder_.write("cache/excluded.csv", "the older cache's");
+    EXPECT_EQ(not_refused(prepare({nowhere, "--labels", kLabels}), 2), "");
+    EXPECT_EQ(text_of(out() + "/excluded.csv"), "the older cache's");
+}
+
 TEST_F(PrepareCliTest, interrupted_it_leaves_the_folder_as_it_was) {
     std::string labels = "id,boneage_months\n";
     fs::create_directories(folder_ / "images");

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <ranges>
 
 namespace boneage::eval {
 namespace {
@@ -52,15 +53,15 @@ TEST(metrics, equal_a_second_implementation) {
     long double absolute = 0, square = 0, running_mean = 0, running_m2 = 0;
     std::vector<double> sorted;
     int64_t n = 0, within_12 = 0;
-    for (auto one = cases.rbegin(); one != cases.rend(); ++one) {
-        const long double e = static_cast<long double>(one->predicted_months) - one->actual_months;
+    for (const Case& one : std::views::reverse(cases)) {
+        const long double e = static_cast<long double>(one.predicted_months) - one.actual_months;
         absolute += std::abs(e);
         square += e * e;
         ++n;
         const long double delta = e - running_mean;
         running_mean += delta / static_cast<long double>(n);
         running_m2 += delta * (e - running_mean);
-        sorted.push_back(std::abs(one->predicted_months - one->actual_months));
+        sorted.push_back(std::abs(one.predicted_months - one.actual_months));
         within_12 += std::abs(e) <= 12.0L ? 1 : 0;
     }
     std::sort(sorted.begin(), sorted.end());

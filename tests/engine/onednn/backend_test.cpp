@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <limits>
+#include <sstream>
 
 namespace boneage::onednn {
 namespace {
@@ -211,6 +213,15 @@ TEST(OneDnn, says_what_computes_another_type) {
     EXPECT_EQ(describe(Precision::f32).find("bf16 emulated"), std::string::npos);
     EXPECT_NE(describe(Precision::bf16).find("oneDNN"), std::string::npos);
     EXPECT_NE(describe(Precision::f16).find("f16 emulated"), std::string::npos);
+    std::ostringstream flags;
+    flags << std::ifstream("/proc/cpuinfo").rdbuf();
+    const bool has_bf16 =
+        flags.str().find("avx512_bf16") != std::string::npos || flags.str().find("amx_bf16") != std::string::npos;
+    const bool told = describe(Precision::bf16)
+                          .find(
+                              "this processor has no bf16 instructions, so f32 is likely "
+                              "faster") != std::string::npos;
+    EXPECT_NE(told, has_bf16) << describe(Precision::bf16);
     EXPECT_NE(describe(Precision::tf32).find("computing in float32"), std::string::npos);
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
+#include <limits>
 
 namespace boneage::onednn {
 namespace {
@@ -13,60 +14,91 @@ namespace {
 using testing::GoldenTensor;
 using testing::TrainingGolden;
 
-constexpr double kTolerance = 1e-4;  // of the tensor's largest element
 constexpr double kSteps = 10;
 
-void expect_tensor(const std::vector<float>& got, const GoldenTensor& golden, double allowed, const std::string& what) {
-    ASSERT_FALSE(golden.indices.empty()) << what << ": nothing was compared";
+// The largest deviations from PyTorch's figures.
+struct Deviation {
+    double loss = 0;      // of the loss
+    double gradient = 0;  // of a tensor's largest element, here and below
+    double weight = 0;
+    double of_way = 0;  // of what Adam can move a weight by: the learning rate in every step, or nearly so
+    double statistic = 0;
+};
+
+// The largest distance from the golden elements; infinite where it is not a number.
+double distance(const std::vector<float>& got, const GoldenTensor& golden) {
+    double largest = golden.indices.empty() ? std::numeric_limits<double>::infinity() : 0;
     for (size_t i = 0; i < golden.indices.size(); ++i) {
-        const double value = got.at(static_cast<size_t>(golden.indices[i]));
-        ASSERT_TRUE(std::abs(value - golden.values[i]) <= allowed)  // false for NaN
-            << what << ": element " << golden.indices[i] << " is " << value << ", PyTorch has " << golden.values[i]
-            << " and " << golden.largest << " as its largest; allowed are " << allowed;
+        const double apart = std::abs(got.at(static_cast<size_t>(golden.indices[i])) - golden.values[i]);
+        largest = std::max(largest, std::isnan(apart) ? std::numeric_limits<double>::infinity() : apart);
     }
+    return largest;
+}
+
+Deviation ten_steps(const TrainingGolden& golden, Convolutions convolutions) {
+    const auto backend = make_training_backend(2, convolutions);
+    plan::TrainingOptions options = golden.options;
+    options.traits = backend->traits();
+    plan::TrainingExecutor executor(plan::lower_training(golden.graph, options), *backend,
+                                    testing::training_start(golden.graph));
+    EXPECT_EQ(golden.gradients.size(), executor.plan().parameters.size()) << golden.name;
+    EXPECT_EQ(golden.statistics.size(), executor.plan().statistics.size()) << golden.name;
+    EXPECT_EQ(golden.losses.size(), static_cast<size_t>(kSteps)) << golden.name;
+    EXPECT_GE(golden.weights.size(), golden.gradients.size() * 9 / 10) << golden.name;
+    Deviation most;
+    for (size_t step = 0; step < golden.losses.size(); ++step) {
+        for (const auto& [name, values] : golden.inputs) {
+            std::ranges::copy(values, executor.input(name).begin());
+        }
+        executor.run();
+        most.loss = std::max(most.loss, std::abs(executor.loss().total / golden.losses[step] - 1));
+        if (step == 0) {
+            for (const auto& [name, tensor] : golden.gradients) {
+                most.gradient = std::max(most.gradient, distance(executor.gradient(name), tensor) / tensor.largest);
+            }
+        }
+        executor.optimise({.learning_rate = golden.learning_rate});
+    }
+    for (const auto& [name, tensor] : golden.weights) {
+        const double apart = distance(executor.parameter(name), tensor);
+        most.weight = std::max(most.weight, apart / tensor.largest);
+        most.of_way = std::max(most.of_way, apart / (kSteps * golden.learning_rate));
+    }
+    for (const auto& [name, tensor] : golden.statistics) {
+        most.statistic = std::max(most.statistic, distance(executor.parameter(name), tensor) / tensor.largest);
+    }
+    for (const std::string& counter : executor.plan().counters) {
+        EXPECT_EQ(executor.parameter(counter), std::vector<float>{10}) << golden.name << ", " << counter;
+    }
+    return most;
+}
+
+void expect_within(const Deviation& got, const Deviation& bound, const std::string& name) {
+    EXPECT_LE(got.loss, bound.loss) << name;
+    EXPECT_LE(got.gradient, bound.gradient) << name;
+    EXPECT_LE(got.weight, bound.weight) << name;
+    EXPECT_LE(got.of_way, bound.of_way) << name;
+    EXPECT_LE(got.statistic, bound.statistic) << name;
 }
 
 TEST(TrainingGolden, ten_steps_go_where_pytorchs_go) {
     const std::vector<TrainingGolden> goldens = testing::training_goldens();
     ASSERT_EQ(goldens.size(), 2U);
     for (const TrainingGolden& golden : goldens) {
-        const auto backend = make_training_backend(2);
-        plan::TrainingOptions options = golden.options;
-        options.traits = backend->traits();
-        plan::TrainingExecutor executor(plan::lower_training(golden.graph, options), *backend,
-                                        testing::training_start(golden.graph));
-        ASSERT_EQ(golden.gradients.size(), executor.plan().parameters.size()) << golden.name;
-        ASSERT_EQ(golden.statistics.size(), executor.plan().statistics.size()) << golden.name;
-        ASSERT_EQ(golden.losses.size(), static_cast<size_t>(kSteps)) << golden.name;
-        for (size_t step = 0; step < golden.losses.size(); ++step) {
-            for (const auto& [name, values] : golden.inputs) {
-                std::ranges::copy(values, executor.input(name).begin());
-            }
-            executor.run();
-            EXPECT_NEAR(executor.loss().total, golden.losses[step], 1e-5 * golden.losses[step])
-                << golden.name << ", step " << step;
-            if (step == 0) {
-                for (const auto& [name, tensor] : golden.gradients) {
-                    expect_tensor(executor.gradient(name), tensor, kTolerance * tensor.largest,
-                                  golden.name + ", gradient of " + name);
-                }
-            }
-            executor.optimise({.learning_rate = golden.learning_rate});
-        }
-        EXPECT_GE(golden.weights.size(), golden.gradients.size() * 9 / 10) << golden.name;
-        for (const auto& [name, tensor] : golden.weights) {
-            // Adam moves a weight by the learning rate a step at most, or nearly so: of that, a hundredth. It is less
-            // than 1e-4 of the largest weight but for tensors of very small ones.
-            const double of_way = 1e-2 * kSteps * golden.learning_rate;
-            expect_tensor(executor.parameter(name), tensor, std::min(kTolerance * tensor.largest, of_way),
-                          golden.name + ", " + name);
-        }
-        for (const auto& [name, tensor] : golden.statistics) {
-            expect_tensor(executor.parameter(name), tensor, kTolerance * tensor.largest, golden.name + ", " + name);
-        }
-        for (const std::string& counter : executor.plan().counters) {
-            EXPECT_EQ(executor.parameter(counter), std::vector<float>{10}) << golden.name << ", " << counter;
-        }
+        expect_within(ten_steps(golden, Convolutions::direct),
+                      {.loss = 1e-5, .gradient = 1e-4, .weight = 1e-4, .of_way = 1e-2, .statistic = 1e-4}, golden.name);
+    }
+}
+
+// As the program trains by default. Filtering rounds twice more, before and after its products: first gradients come
+// out less than twice as far from PyTorch's as direct sums do. The bounds are about twice what was measured (AVX-512,
+// oneDNN 2.6.3): 4.8e-6 for gradients, 5.6e-7 for weights, 2.5e-3 of the way, which is a weight's own rounding.
+// Losses, 9.6e-8, and statistics, 1.7e-6 and by direct sums 7.5e-6, move with every order of sums.
+TEST(TrainingGolden, ten_steps_by_winograds_filtering_stay_within_1e_5_of_pytorchs) {
+    for (const TrainingGolden& golden : testing::training_goldens()) {
+        expect_within(ten_steps(golden, Convolutions::winograd),
+                      {.loss = 5e-7, .gradient = 1e-5, .weight = 1.2e-6, .of_way = 5e-3, .statistic = 1.5e-5},
+                      golden.name);
     }
 }
 

@@ -16,7 +16,6 @@ namespace {
 using testing::bright_models;
 using testing::disc;
 using testing::flat;
-using testing::kSmallSpec;
 using testing::overflowing_models;
 using testing::small_recipe;
 

@@ -36,8 +36,7 @@ protected:
 };
 
 std::string labelme(const std::string& shapes, const std::string& more = "") {
-    return "{\"version\": \"5.0\", \"imagePath\": \"x.png\", \"imageData\": null" + more + ", \"shapes\": [" + shapes +
-           "]}";
+    return R"({"version": "5.0", "imagePath": "x.png", "imageData": null)" + more + R"(, "shapes": [)" + shapes + "]}";
 }
 std::string shape(const std::string& label, const std::string& points, const std::string& type = "polygon") {
     return R"({"label": ")" + label + R"(", "points": )" + points + R"(, "shape_type": ")" + type + "\"}";
@@ -121,8 +120,8 @@ TEST_F(AnnotationsTest, what_is_no_number_is_told) {
 
 TEST_F(AnnotationsTest, files_of_other_kinds_are_refused) {
     for (const char* text :
-         {"", "{", "[]", "{}", "null", "{\"shapes\": 7}", "{\"shapes\": [7]}", "{\"images\": []}",
-          "{\"images\": [], \"annotations\": [1]}", "{\"images\": [], \"annotations\": [], \"categories\": [1]}"}) {
+         {"", "{", "[]", "{}", "null", R"({"shapes": 7})", R"({"shapes": [7]})", R"({"images": []})",
+          R"({"images": [], "annotations": [1]})", R"({"images": [], "annotations": [], "categories": [1]})"}) {
         EXPECT_EQ(refusal(text), "not_annotations") << text;
     }
     EXPECT_EQ(refusal(std::string(1'000'000, '[')), "not_annotations");

@@ -88,7 +88,7 @@ protected:
         change(parts);
         const std::string changed = (folder_ / "changed").string();
         io::write_safetensors(changed, parts.tensors, parts.metadata);
-        const std::string why = error_of<UsageError>([&] { AgeCache{changed}; });
+        std::string why = error_of<UsageError>([&] { AgeCache{changed}; });
         EXPECT_EQ(why.rfind(changed + " is not an age cache that can be used: ", 0), 0U) << why;
         return why;
     }

@@ -142,7 +142,7 @@ TEST(WeightedSampler, reports_a_line_for_each_category) {
               "0 to 24                       2      0.333   50.0 %          3\n"
               "24 to 48                      0          0    0.0 %          0\n"
               "48 to 72                      1      0.667   50.0 %          1\n"
-              "effective sample size 2.7 of 3\n");
+              "effective sample size 2.7 of 3");
 }
 
 TEST(WeightedSampler, what_cannot_be_sampled_is_a_sentence) {

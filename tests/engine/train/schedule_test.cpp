@@ -274,6 +274,27 @@ TEST(Schedule, a_saved_state_that_is_damaged_or_of_another_rule_is_refused_and_c
     EXPECT_NE(error_of<UsageError>([&] { constant.restore(good); }).find("with a plateau rule"), std::string::npos);
 }
 
+TEST(Schedule, a_plateau_goes_on_at_its_own_rate_or_at_a_new_one_that_was_asked_for) {
+    ScheduleParams params;
+    params.learning_rate = 1e-3;
+    params.rule = TorchPlateau{.factor = 0.1, .patience = 0};
+    Schedule first(params);
+    first.epoch_ended(1);
+    ASSERT_TRUE(first.epoch_ended(2).reduced);
+    const double lowered = first.learning_rate(0, 0);
+    ASSERT_LT(lowered, 2e-4);
+    Schedule same(params);
+    same.restore(first.state());
+    EXPECT_EQ(same.learning_rate(0, 0), lowered);
+    params.learning_rate = 5e-4;
+    Schedule other(params);
+    other.restore(first.state());
+    EXPECT_EQ(other.learning_rate(0, 0), 5e-4);
+    Schedule later(params);
+    later.restore(other.state());
+    EXPECT_EQ(later.learning_rate(0, 0), 5e-4);
+}
+
 TEST(Schedule, parameters_out_of_range_are_named) {
     const auto refusal = [](const auto& change) {
         ScheduleParams params;

@@ -86,7 +86,7 @@ TEST_F(TrainerTest, learns_sixteen_real_radiographs_by_heart) {
     AdamParams adam;
     double best = 1000;
     for (int64_t i = 0; i < 400 && best >= 1.0; ++i) {
-        training.course().fill(training.course().epoch(i), static_cast<uint64_t>(16 * i), executor);
+        training.course().fill(training.course().epoch(i), 16 * static_cast<uint64_t>(i), executor);
         adam.learning_rate = schedule.learning_rate(i, static_cast<double>(i));
         executor.train(adam, 0.9F);
         if (i % 10 == 9 && i > 100) {
@@ -131,9 +131,9 @@ TEST_F(TrainerTest, a_resumed_training_goes_on_to_the_same_bits) {
 
     // Stopped within an epoch, then after one, each time resumed by another process's worth of objects.
     trainer_options.folder = run_folder("broken");
-    trainer_options.resume = true;
     int64_t interruptions = 0;
     for (int attempt = 0; attempt < 4; ++attempt) {
+        trainer_options.resume = attempt > 1;  // of the first one nothing is left
         AgeTraining broken(cache, options, 5, true);
         std::atomic<bool> stop{false};
         TrainObserver observer = silent();
@@ -184,6 +184,61 @@ TEST_F(TrainerTest, refuses_to_resume_what_was_another_training) {
     EXPECT_EQ(again(with_sex(), 8, true), "(no error)");
 }
 
+TEST_F(TrainerTest, a_model_that_is_not_of_the_run_is_not_replaced) {
+    const AgeCache cache(cache_path());
+    AgeTraining training(cache, with_sex(), 8);
+    TrainerOptions trainer_options;
+    trainer_options.folder = run_folder("run");
+    trainer_options.model = folder_.write("run/model.safetensors", "somebody's");
+    const auto refusal = [&] {
+        return error_of<UsageError>(
+            [&] { Trainer(training.course(), training.executor(), trainer_options, silent()); });
+    };
+    EXPECT_EQ(refusal(),
+              trainer_options.model + " exists already and would be replaced; choose another folder, or move it away");
+    trainer_options.resume = true;
+    EXPECT_EQ(refusal(),
+              "there is no run to resume in " + trainer_options.folder + "; leave out --resume to begin one");
+}
+
+TEST_F(TrainerTest, a_best_model_that_was_deleted_is_written_again_when_resuming) {
+    const AgeCache cache(cache_path());
+    TrainerOptions trainer_options;
+    trainer_options.epochs = 4;
+    trainer_options.schedule.learning_rate = 3e-3;
+    trainer_options.folder = run_folder("run");
+    trainer_options.model = trainer_options.folder + "/model.safetensors";
+    struct Handed {
+        EpochRecord record;
+        std::vector<float> fc;
+        std::vector<float> batches;
+    };
+    std::vector<Handed> handed;
+    TrainObserver observer = silent();
+    observer.best = [&](const plan::ParameterSource& parameters, const EpochRecord& record) {
+        handed.push_back({record, parameters("fc.weight"), parameters("bn1.num_batches_tracked")});
+    };
+    const auto run = [&] {
+        AgeTraining training(cache, with_sex(), 8);
+        Trainer(training.course(), training.executor(), trainer_options, observer).run(kNeverStop);
+    };
+    run();
+    ASSERT_FALSE(handed.empty());
+    const Handed want = handed.back();
+    handed.clear();
+    trainer_options.resume = true;
+    run();
+    ASSERT_EQ(handed.size(), 1U);
+    EXPECT_EQ(handed[0].fc, want.fc);
+    EXPECT_EQ(handed[0].batches, want.batches);
+    EXPECT_EQ(handed[0].record.epoch, want.record.epoch);
+    EXPECT_EQ(handed[0].record.step, want.record.step);
+    EXPECT_EQ(handed[0].record.val_mae_months, want.record.val_mae_months);
+    folder_.write("run/model.safetensors", "there");
+    run();
+    EXPECT_EQ(handed.size(), 1U);
+}
+
 TEST_F(TrainerTest, a_diverging_training_is_an_error_that_says_what_to_do) {
     const AgeCache cache(cache_path());
     AgeTraining training(cache, with_sex(), 8);
@@ -232,7 +287,7 @@ TEST_F(TrainerTest, a_withheld_sex_is_unknown_to_the_network_as_often_as_asked) 
     int unknown = 0;
     constexpr int kBatches = 100;
     for (int i = 0; i < kBatches; ++i) {
-        training.course().fill(samples, static_cast<uint64_t>(16 * i), training.executor());
+        training.course().fill(samples, 16 * static_cast<uint64_t>(i), training.executor());
         const auto sexes = training.executor().input("sex");
         for (size_t k = 0; k < sexes.size(); ++k) {
             const float known = cache.sexes()[static_cast<size_t>(samples[k])];
@@ -278,6 +333,28 @@ TEST(MaskTraining, learns_rectangles_and_holds_out_what_it_judges_by) {
     EXPECT_TRUE(last.val_dice);
     EXPECT_FALSE(last.val_mae_months);
     EXPECT_TRUE(last.more.contains(kLargestDice));
+    const double cross_entropy = last.more.at(kTrainCrossEntropy);
+    const double dice_term = last.more.at(kTrainDice);
+    EXPECT_GT(cross_entropy, 0);
+    EXPECT_GT(dice_term, 0);
+    EXPECT_LT(dice_term, 0.2) << "it is what is missing to a Dice coefficient of 1";
+    EXPECT_NEAR(cross_entropy + dice_term, last.train_loss, 1e-6);
+}
+
+TEST(MaskTraining, too_few_pictures_to_hold_any_out_are_refused_with_what_to_do) {
+    const Folder folder;
+    const auto judge = onednn::make_backend({.threads = 1});
+    const auto refusal = [&](int count) {
+        const std::string path = (folder / "masks.safetensors").string();
+        testing::write_small_masks(path, count);
+        const MaskCache cache(path);
+        return error_of<UsageError>([&] { MaskCourse(cache, MaskCourseOptions(), *judge, 1); });
+    };
+    EXPECT_NE(refusal(3).find("of 3 pictures with masks none can be held out to judge by: one of every 5 is; prepare "
+                              "more, or give --hold-out 3"),
+              std::string::npos)
+        << refusal(3);
+    EXPECT_NE(refusal(1).find("prepare more"), std::string::npos) << refusal(1);
 }
 
 TEST(MaskTraining, dice_is_twice_the_common_part_over_the_sum) {

@@ -55,6 +55,20 @@ TYPED_TEST(ClaheDeviceTest, equals_the_cpu_twin_on_a_batch_of_awkward_sizes_also
     }
 }
 
+// Cells that are wide enough for vectors, which begin in one cell and end in the next.
+TYPED_TEST(ClaheDeviceTest, equals_the_cpu_twin_on_images_of_wide_cells_also_in_place) {
+    const testing::Sizes sizes{{40, 200}, {37, 333}, {19, 131}, {0, 0}, {24, 512}, {5, 2100}};
+    for (const testing::RowLayout& layout : testing::kRowLayouts) {
+        TwinBatch<TypeParam> src(this->stream_, sizes, layout);
+        TwinBatch<TypeParam> dst(this->stream_, sizes, layout);
+        src.fill([](int64_t h, int64_t w, size_t i) { return testing::random_image<TypeParam>(h, w, i); });
+        for (const ClaheParams& params : settings<TypeParam>()) {
+            this->compare(src, dst, params);
+        }
+        this->compare(src, src, settings<TypeParam>().front());
+    }
+}
+
 // Long runs of one value: every pixel of a warp meets at one counter, and all that is cut off comes from one bin.
 TYPED_TEST(ClaheDeviceTest, equals_the_cpu_twin_on_flat_images_in_every_order_of_threads) {
     const testing::Sizes sizes{{64, 64}, {33, 70}, {48, 96}};

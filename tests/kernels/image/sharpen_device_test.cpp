@@ -15,7 +15,8 @@ TYPED_TEST_SUITE(SharpenDeviceTest, PixelTypes);
 TYPED_TEST(SharpenDeviceTest, equals_the_cpu_twin_on_a_batch_of_awkward_sizes) {
     Stream stream;
     Workers workers(1);
-    const auto& sizes = testing::awkward_sizes();
+    testing::Sizes sizes = testing::awkward_sizes();
+    sizes.insert(sizes.end(), {{5, 512}, {4, 513}, {33, 1040}});  // more than a warp's columns
     for (const testing::RowLayout& layout : testing::kRowLayouts) {
         testing::DeviceBatch<TypeParam> src(stream, sizes, layout.row_bytes, layout.offset_elements);
         testing::DeviceBatch<TypeParam> dst(stream, sizes, layout.row_bytes, layout.offset_elements);
@@ -26,7 +27,8 @@ TYPED_TEST(SharpenDeviceTest, equals_the_cpu_twin_on_a_batch_of_awkward_sizes) {
         }
         for (const SharpenParams& params :
              {SharpenParams{SharpenKernel::laplacian4, 0}, SharpenParams{SharpenKernel::laplacian8, 0},
-              SharpenParams{SharpenKernel::unsharp, 0.3F}}) {
+              SharpenParams{SharpenKernel::unsharp, 0.3F}, SharpenParams{SharpenKernel::unsharp, 0.25F},
+              SharpenParams{SharpenKernel::unsharp, 12.5F}, SharpenParams{SharpenKernel::unsharp, -1.75F}}) {
             sharpen<TypeParam>(stream, src.const_view(), dst.view(), params);
             for (size_t i = 0; i < sizes.size(); ++i) {
                 testing::PaddedImage<TypeParam> want(sizes[i].first, sizes[i].second);

@@ -31,7 +31,8 @@ struct Moments {
 
 Moments moments_of(const Doubles& x, size_t channels, size_t channel) {
     Moments m;
-    const double pixels = static_cast<double>(x.size() / channels);
+    const size_t count = x.size() / channels;
+    const auto pixels = static_cast<double>(count);
     for (size_t i = channel; i < x.size(); i += channels) {
         m.mean += x[i] / pixels;
     }
@@ -192,7 +193,8 @@ TYPED_TEST(BatchNormTest, backward_equals_the_formulas_in_double_on_larger_value
         Doubles d_r(x.size());
         Doubles d_weight(20);
         Doubles d_bias(20);
-        const double n = static_cast<double>(x.size() / 20);
+        const size_t pixels = x.size() / 20;
+        const auto n = static_cast<double>(pixels);
         for (size_t k = 0; k < 20; ++k) {
             const Moments m = moments_of(x, 20, k);
             const double scale = 1 / std::sqrt(m.variance + params.eps);
