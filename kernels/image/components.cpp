@@ -187,8 +187,8 @@ int64_t components_scratch_bytes(int64_t max_height, int64_t max_width, int64_t 
     const int64_t runs = most_runs(max_height, max_width);
     const int64_t host = scratch_part<int32_t>(max_height + 1) + scratch_part<int64_t>(runs) + scratch_part<Run>(runs);
     const int64_t words = count * mask_words(max_height, max_width);
-    const int64_t device = scratch_part<uint32_t>(words) + 2 * scratch_part<int32_t>(words * kWordRuns) +
-                           scratch_part<uint64_t>(count);
+    const int64_t device =
+        scratch_part<uint32_t>(words) + 2 * scratch_part<int32_t>(words * kWordRuns) + scratch_part<uint64_t>(count);
     return std::max(host, device);
 }
 
