@@ -51,7 +51,8 @@ TEST(ThresholdFloatTest, is_strict_and_takes_nan_for_background) {
 
 TEST(ThresholdFloatTest, logits_against_a_logit_equal_sigmoids_against_a_probability) {
     for (const float probability : {0.1F, 0.5F, 0.73F, 0.99F}) {
-        for (float z = -8.0F; z < 8.0F; z += 0.0137F) {
+        for (int step = 0; step < 1168; ++step) {
+            const float z = -8.0F + 0.0137F * static_cast<float>(step);
             const double sigmoid = 1.0 / (1.0 + std::exp(-static_cast<double>(z)));
             if (std::abs(sigmoid - static_cast<double>(probability)) > 1e-7) {
                 EXPECT_EQ(z > logit(probability), sigmoid > static_cast<double>(probability)) << "logit " << z;

@@ -4,7 +4,7 @@
 #include "kernels/nn/activation.h"
 #include "tests/support/tensors.h"
 
-#include <cstring>
+#include <bit>
 #include <limits>
 
 namespace boneage {
@@ -58,7 +58,11 @@ TEST(Linear, gives_a_row_the_same_bits_in_any_batch_and_with_any_number_of_worke
         OwnedTensor<float> row({1, 1, 1, 37});
         linear(one_thread, {src.view().pixel(n, 0, 0), 1, 1, 1, 544}, weights.tensor(), bias.tensor(), row.view(),
                false);
-        EXPECT_EQ(0, std::memcmp(row.view().data, whole.view().pixel(n, 0, 0), 37 * sizeof(float))) << "row " << n;
+        for (int64_t k = 0; k < 37; ++k) {
+            EXPECT_EQ(std::bit_cast<uint32_t>(row.view().data[k]),
+                      std::bit_cast<uint32_t>(whole.view().pixel(n, 0, 0)[k]))
+                << "row " << n << ", output " << k;
+        }
     }
 }
 

@@ -28,8 +28,8 @@ double units_off(float got, double want) {
 }
 
 TEST(LossMath, exponential_and_logarithm_are_within_2_units_in_the_last_place) {
-    for (double x = 0; x > -87; x -= 0.00137) {
-        const auto argument = static_cast<float>(x);
+    for (int step = 0; step < 63'503; ++step) {
+        const auto argument = static_cast<float>(-0.00137 * step);
         const double want = std::exp(static_cast<double>(argument));
         ASSERT_LE(units_off(exp_of_negative(argument), want), 2) << "exp(" << argument << ")";
         ASSERT_LE(units_off(log_of_one_plus(static_cast<float>(want)),
