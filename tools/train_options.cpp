@@ -170,7 +170,7 @@ void add_train_options(CLI::App& command, TrainOptions& options, int64_t batch, 
         ->transform(one_word_of(precisions))
         ->group(kRun);
     add_convolutions_option(command, options.convolutions,
-                            "which rounds less; gradients match PyTorch's to 1e-5 of a tensor's largest by either")
+                            "which rounds less; gradients match PyTorch's to 3e-5 of a tensor's largest by either")
         ->group(kRun);
     command
         .add_flag(

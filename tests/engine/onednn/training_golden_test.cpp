@@ -91,14 +91,13 @@ TEST(TrainingGolden, ten_steps_go_where_pytorchs_go) {
 }
 
 // As the program trains by default. Filtering rounds twice more, before and after its products: first gradients come
-// out less than twice as far from PyTorch's as direct sums do. The bounds are about twice what was measured (AVX-512,
-// oneDNN 2.6.3): 4.8e-6 for gradients, 5.6e-7 for weights, 2.5e-3 of the way, which is a weight's own rounding.
-// Losses, 9.6e-8, and statistics, 1.7e-6 and by direct sums 7.5e-6, move with every order of sums.
-TEST(TrainingGolden, ten_steps_by_winograds_filtering_stay_within_1e_5_of_pytorchs) {
+// out less than twice as far from PyTorch's as direct sums do. Measured with AVX-512 and oneDNN 2.6.3: 4.8e-6 for
+// gradients (direct 2.7e-6), 5.6e-7 for weights, 2.5e-3 of the way, which is a weight's own rounding, 9.6e-8 for losses
+// and 1.7e-6 for statistics. Other processors sum in another order, so the bounds are direct sums', gradients' a third.
+TEST(TrainingGolden, ten_steps_by_winograds_filtering_go_where_pytorchs_go) {
     for (const TrainingGolden& golden : testing::training_goldens()) {
         expect_within(ten_steps(golden, Convolutions::winograd),
-                      {.loss = 5e-7, .gradient = 1e-5, .weight = 1.2e-6, .of_way = 5e-3, .statistic = 1.5e-5},
-                      golden.name);
+                      {.loss = 1e-5, .gradient = 3e-5, .weight = 1e-4, .of_way = 1e-2, .statistic = 1e-4}, golden.name);
     }
 }
 
