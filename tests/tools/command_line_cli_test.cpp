@@ -116,9 +116,10 @@ TEST(CommandLineTest, numbers_that_are_not_finite_are_refused_by_every_option) {
         {"apply", "sharpen", "a.png", "b.png", "--amount"},
         {"apply", "contrast", "a.png", "--threshold"}};
     for (const char* option :
-         {"--rate",   "--min-rate", "--warmup",     "--factor",      "--weight-decay", "--clip",       "--ema",
-          "--rotate", "--shift",    "--zoom",       "--shear",       "--flip",         "--brightness", "--contrast",
-          "--noise",  "--erase",    "--erase-area", "--unknown-sex", "--balance",      "--category"}) {
+         {"--rate",         "--min-rate",    "--warmup",     "--factor",   "--threshold", "--min-delta",
+          "--weight-decay", "--clip",        "--ema",        "--rotate",   "--shift",     "--zoom",
+          "--shear",        "--flip",        "--brightness", "--contrast", "--noise",     "--erase",
+          "--erase-area",   "--unknown-sex", "--balance",    "--category"}) {
         commands.push_back({"train", "cache", "-o", "run", option});
     }
     for (const std::vector<std::string>& command : commands) {
