@@ -145,8 +145,8 @@ TEST(ApplyErrors, say_what_is_wrong_in_the_exit_code) {
     EXPECT_EQ(testing::run_program({"apply", "resize", kRadiograph, out, "--size", "0x4"}).code, 2);
     EXPECT_EQ(testing::run_program({"apply", "resize", kRadiograph, out, "--size", "4x"}).code, 2);
     EXPECT_EQ(testing::run_program({"apply", "clahe", kRadiograph, out, "--clip-limit", "-1"}).code, 2);
-    EXPECT_EQ(testing::run_program(
-                  {"apply", "overlay", kRadiograph, out, "--mask", BONEAGE_TEST_DATA "/radiographs/2050.png"})
+    EXPECT_EQ(testing::run_program({"apply", "overlay", kRadiograph, out, "--mask",
+                                    std::string(BONEAGE_TEST_DATA) + "/radiographs/2050.png"})
                   .code,
               2);
     EXPECT_EQ(testing::run_program({"apply", "invert", (folder / "none.png").string(), out}).code, 1);
