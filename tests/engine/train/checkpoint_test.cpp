@@ -253,7 +253,7 @@ TEST_F(CheckpointTest, when_it_cannot_be_written_the_earlier_ones_stay) {
     EXPECT_NE(error_at(path_).find(path_ + ".next cannot be written"), std::string::npos);
     EXPECT_EQ(whole_step(Checkpoint(path_)), 2);
     EXPECT_EQ(whole_step(Checkpoint(previous_)), 1);
-    EXPECT_NE(error_at((folder_ / "no/such/folder").string()).find("No such file"), std::string::npos);
+    EXPECT_NE(error_at((folder_ / "no/such/folder").string()).find("does not exist"), std::string::npos);
     EXPECT_NE(error_at(folder_.path().string()).find("no regular file"), std::string::npos);
     EXPECT_NE(error_at("/dev/null").find("no regular file"), std::string::npos);
 }
