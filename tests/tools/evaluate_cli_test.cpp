@@ -203,7 +203,7 @@ TEST(Evaluate, shows_the_stages_of_the_worst_cases) {
     const Ran ran = files.run({"--stages", (files.folder / "stages").string(), "--worst", "2", "--no-plots"});
     ASSERT_EQ(ran.code, 0) << ran.err;
     const std::string page = files.page();
-    const size_t picture = page.find("alt=\"clahe of 4099\" width=\"88\" height=\"132\" src=\"data:image/png;base64,");
+    const size_t picture = page.find(R"(alt="clahe of 4099" width="88" height="132" src="data:image/png;base64,)");
     EXPECT_NE(picture, std::string::npos) << "the worst one's picture, made small";
     EXPECT_TRUE(has(page, "has no pictures of stages")) << "the second worst has none";
     EXPECT_EQ(files.report()["worst"].size(), 2U);
@@ -265,7 +265,9 @@ TEST(Evaluate, options_that_make_no_sense_are_refused) {
 
 TEST(Evaluate, without_gnuplot_it_says_what_to_do_before_it_starts) {
     const Files files;
-    const std::string path = std::getenv("PATH");
+    const char* const before = std::getenv("PATH");
+    ASSERT_NE(before, nullptr);
+    const std::string path = before;
     ::setenv("PATH", files.folder.path().c_str(), 1);
     const Ran refused = files.run({});
     const Ran plain = files.run({"--no-plots"});

@@ -211,7 +211,7 @@ TEST(Score, sexes_that_are_none_are_named_with_their_line) {
     EXPECT_EQ(only_row(ran)[kSex], "F");
     ran = with_table("id,sex\n9,M\n7,boy\n");
     EXPECT_EQ(ran.code, 2);
-    EXPECT_NE(ran.err.find("3"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find('3'), std::string::npos) << ran.err;
     EXPECT_NE(ran.err.find("\"boy\" is neither"), std::string::npos) << ran.err;
     EXPECT_EQ(with_table("id,gender\n7,M\n").code, 2);
     EXPECT_EQ(with_table("id,sex\n7,M\n7,F\n").code, 2);
