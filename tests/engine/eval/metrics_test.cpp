@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <gtest/gtest.h>
-#include <ranges>
 
 namespace boneage::eval {
 namespace {
@@ -53,7 +52,7 @@ TEST(metrics, equal_a_second_implementation) {
     long double absolute = 0, square = 0, running_mean = 0, running_m2 = 0;
     std::vector<double> sorted;
     int64_t n = 0, within_12 = 0;
-    for (const Case& one : std::views::reverse(cases)) {
+    for (const Case& one : std::vector<Case>(cases.rbegin(), cases.rend())) {
         const long double e = static_cast<long double>(one.predicted_months) - one.actual_months;
         absolute += std::abs(e);
         square += e * e;
