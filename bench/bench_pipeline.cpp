@@ -74,7 +74,7 @@ void stages(benchmark::State& state) {
         times[name].push_back(std::chrono::duration<double, std::milli>(now - last).count());
         last = Clock::now();
     };
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         last = Clock::now();
         decoder.decode(kRadiograph, image);
         lap("00-decode");
@@ -106,7 +106,7 @@ void folder(benchmark::State& state) {
     const std::vector<session::Input> inputs(kImages, session::Input{.path = kRadiograph, .source = kRadiograph});
     const std::atomic<bool> stop = false;
     size_t scored = 0;
-    for (auto _ : state) {
+    for ([[maybe_unused]] auto _ : state) {
         scored += session.score(
             inputs, [](const session::Row& row) { benchmark::DoNotOptimize(row); }, stop);
     }

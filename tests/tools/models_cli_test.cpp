@@ -16,7 +16,7 @@ class ModelsTest : public ::testing::Test {
 protected:
     // Writes a small model and gives its path.
     std::string small_unet(const std::string& name, const std::string& seed = "1") {
-        const std::string path = (folder_ / name).string();
+        std::string path = (folder_ / name).string();
         const Ran outcome =
             run_program({"init", "unet", "--depth", "1", "--base-width", "2", "--seed", seed, "-o", path});
         EXPECT_EQ(outcome.code, 0) << outcome.err;

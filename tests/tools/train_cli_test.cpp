@@ -287,7 +287,7 @@ TEST_F(TrainTest, what_cannot_be_trained_is_one_sentence) {
     refused({"convert", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors", at("x"), "--type", "0"}, 2, "--type");
     refused(
         {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
-        2, "another network than the one to be trained: {\"type\":\"unet\"");
+        2, R"(another network than the one to be trained: {"type":"unet")");
     refused(
         {"train", at("cache"), "-o", at("run"), "--start-from", std::string(BONEAGE_TEST_MODELS) + "/unet.safetensors"},
         2, "; start from a resnet34");

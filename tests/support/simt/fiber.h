@@ -27,7 +27,7 @@ using Context = void*;
 inline void make_context(Context& c, char* top, std::size_t, void (*entry)()) {
     auto** sp = reinterpret_cast<void**>(top) - 1;  // as after a call: rsp % 16 == 8
     *--sp = reinterpret_cast<void*>(entry);
-    c = sp -= 6;
+    c = sp - 6;  // the registers that simt_switch() pops
 }
 inline void swap_to(Context& from, Context& to) {
     simt_switch(&from, to);
