@@ -1,5 +1,6 @@
 #include "engine/session.h"
 
+#include "engine/errors.h"
 #include "engine/gpu.h"
 #include "engine/io/image_file.h"
 #include "engine/io/model_file.h"
@@ -34,11 +35,7 @@ const Spec& architecture_of(const io::ModelFile& model, const std::string& path,
 }
 
 pipeline::Recipe recipe_of(const io::ModelFile& model, const std::string& path) {
-    try {
-        return pipeline::recipe_from_json(model.card().recipe);
-    } catch (const UsageError& error) {
-        throw UsageError(path + ": " + error.what());
-    }
+    return naming_file(path, [&] { return pipeline::recipe_from_json(model.card().recipe); });
 }
 
 }  // namespace
@@ -55,11 +52,9 @@ struct Session::State {
             segmenter.emplace(*options.segmenter);
             const auto& spec =
                 architecture_of<net::UnetSpec>(*segmenter, *options.segmenter, "--segmenter takes a unet");
-            try {
+            naming_file(*options.segmenter, [&] {
                 pipeline::check_segmenter_recipe(weights_recipe, recipe_of(*segmenter, *options.segmenter));
-            } catch (const UsageError& error) {
-                throw UsageError(*options.segmenter + ": " + error.what());
-            }
+            });
             models.segmenter = {spec, segmenter->parameters()};
             facts.segmenter_trained = segmenter->card().trained;
         }

@@ -223,8 +223,8 @@ run_benchmarks() {
 }
 
 # train OUT DATA LABELS EPOCHS: OUT/resnet34.safetensors, in 16 bits, from a folder of radiographs and their table. An epoch
-# draws every radiograph five times; on an H100 it takes about 10 s for the 9,600 of the RSNA set's split. No more than
-# EPOCHS matters: the rate falls by half a cosine until the last one.
+# draws every radiograph five times; on an H100 it takes about 10 s for the 9,600 of the RSNA set's split. The
+# rate falls by half a cosine until the last one, so EPOCHS is to be what the time allows.
 train() {
     out=$(mkdir -p "$1" && cd "$1" && pwd)
     use_libraries

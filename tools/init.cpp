@@ -39,11 +39,7 @@ std::string recipe_text(const std::string& file) {
     const io::MappedFile mapped(file);
     const std::span<const std::byte> bytes = mapped.bytes();
     std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    try {
-        pipeline::recipe_from_json(text);
-    } catch (const UsageError& error) {
-        throw UsageError(file + ": " + error.what());
-    }
+    naming_file(file, [&] { return pipeline::recipe_from_json(text); });
     return text;
 }
 

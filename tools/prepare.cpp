@@ -34,19 +34,11 @@ struct Options {
 pipeline::Recipe recipe_in(const std::string& file) {
     const io::MappedFile mapped(file);
     const std::string_view text(reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size());
-    try {
-        return pipeline::recipe_from_json(text);
-    } catch (const UsageError& error) {
-        throw UsageError(file + ": " + error.what());
-    }
+    return naming_file(file, [&] { return pipeline::recipe_from_json(text); });
 }
 
 pipeline::Recipe recipe_of(const io::ModelFile& model, const std::string& path) {
-    try {
-        return pipeline::recipe_from_json(model.card().recipe);
-    } catch (const UsageError& error) {
-        throw UsageError(path + ": " + error.what());
-    }
+    return naming_file(path, [&] { return pipeline::recipe_from_json(model.card().recipe); });
 }
 
 // The recipe as the command line changes it.
@@ -160,11 +152,8 @@ ExitCode prepare_ages(const Options& options) {
             throw UsageError(options.segmenter + " holds a " + io::type_name(segmenter->card().architecture) +
                              ", but --segmenter takes a unet");
         }
-        try {
-            pipeline::check_segmenter_recipe(asked.recipe, recipe_of(*segmenter, options.segmenter));
-        } catch (const UsageError& error) {
-            throw UsageError(options.segmenter + ": " + error.what());
-        }
+        naming_file(options.segmenter,
+                    [&] { pipeline::check_segmenter_recipe(asked.recipe, recipe_of(*segmenter, options.segmenter)); });
         asked.segmenter = {*spec, segmenter->parameters()};
         asked.segmenter_mark = io::segmenter_mark(*segmenter);
     }

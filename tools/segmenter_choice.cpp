@@ -52,8 +52,10 @@ SegmenterChoice choose_segmenter(const std::string& named, const std::string& we
     } else {
         choice.path = named;
     }
-    const std::string used = mark_of(choice.path);
-    if (trained && !io::same_segmenter(*trained, used)) {
+    if (!trained) {
+        return choice;
+    }
+    if (const std::string used = mark_of(choice.path); !io::same_segmenter(*trained, used)) {
         choice.cautions.push_back("WARNING: " + weights + " was trained " + io::segmenter_text(*trained) +
                                   ", but is scored " + io::segmenter_text(used) + ": expect other ages");
     }

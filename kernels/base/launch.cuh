@@ -85,10 +85,12 @@ T load_relaxed(const T* p) {
 }
 #endif
 
+constexpr unsigned kAllLanes = 0xffffffffU;  // of a warp
+
 template <class T>
 __device__ __forceinline__ T warp_sum(T v) {
     for (int d = 16; d > 0; d >>= 1) {
-        v += __shfl_down_sync(0xffffffffU, v, static_cast<unsigned>(d));
+        v += __shfl_down_sync(kAllLanes, v, static_cast<unsigned>(d));
     }
     return v;
 }

@@ -142,7 +142,7 @@ __device__ Scanned scan_block(const ClahePiece& piece) {
     uint64_t sum = own;
 #pragma unroll
     for (unsigned d = 1; d < 32; d *= 2) {
-        const uint64_t other = __shfl_up_sync(0xffffffffU, sum, d);
+        const uint64_t other = __shfl_up_sync(kAllLanes, sum, d);
         sum += lane >= d ? other : 0;
     }
     if (lane == 31) {

@@ -53,15 +53,11 @@ __device__ CellShape cell_shape(const Image<const P, Device>& src, const ClahePa
             grid.inverse_height};
 }
 
-// The four values of a pixel that are blended, one in each byte.
-struct FourValues {
-    uint32_t bytes;
-
-    [[nodiscard]] __device__ float blended(float ax, float ay) const {
-        return clahe_blended(byte_as_float(bytes, 0), byte_as_float(bytes, 1), byte_as_float(bytes, 2),
-                             byte_as_float(bytes, 3), ax, ay);
-    }
-};
+// clahe_blended() of four values, one in each byte.
+__device__ __forceinline__ float blended_bytes(uint32_t four, float ax, float ay) {
+    return clahe_blended(byte_as_float(four, 0), byte_as_float(four, 1), byte_as_float(four, 2), byte_as_float(four, 3),
+                         ax, ay);
+}
 
 // The tables of a cell of 8-bit pixels, side by side in shared memory, so that one load gives all four values of a
 // pixel; and those of the cell to the right.
@@ -111,8 +107,8 @@ __device__ void blend_vectors(const Image<const uint8_t, Device>& src, const Ima
             PixelVector<uint8_t, kBlendPixels> result;
 #pragma unroll
             for (int i = 0; i < kBlendPixels; ++i) {
-                const FourValues four{tables.values[table[i] + pixels.get(i)]};
-                result.set(i, static_cast<uint8_t>(rounded_bits(four.blended(ax[i], ay))));
+                const uint32_t four = tables.values[table[i] + pixels.get(i)];
+                result.set(i, static_cast<uint8_t>(rounded_bits(blended_bytes(four, ax[i], ay))));
             }
             store_vector(dst.row(y), x, dst.width, true, result);
         }
@@ -154,7 +150,7 @@ __global__ void __launch_bounds__(kThreads)
     const auto blended = [&](P value, int64_t x, float ay) {
         const float ax = clahe_blend(static_cast<int32_t>(x), cell.inverse_width, params.tiles_x).weight;
         if constexpr (kPacks) {
-            return static_cast<P>(round_half_even(FourValues{packed_tables.values[value]}.blended(ax, ay)));
+            return static_cast<P>(round_half_even(blended_bytes(packed_tables.values[value], ax, ay)));
         } else {
             return saturate<P>(clahe_mix(__ldg(table[0] + value), __ldg(table[1] + value), __ldg(table[2] + value),
                                          __ldg(table[3] + value), ax, ay));

@@ -216,7 +216,7 @@ enum class About { nothing, border, sizes };
 __device__ __forceinline__ uint32_t border_bits(const Image<const uint8_t, Device>& mask, const TileWord& word) {
     const int64_t last = mask.width - 1 - word.column * kWordPixels;
     const bool whole = word.y == 0 || word.y == mask.height - 1;
-    return whole ? kAllLanes : (word.column == 0 ? 1U : 0U) | (last < kWordPixels ? 1U << last : 0U);
+    return whole ? ~0U : (word.column == 0 ? 1U : 0U) | (last < kWordPixels ? 1U << last : 0U);
 }
 
 template <About about>

@@ -101,7 +101,7 @@ __device__ RankedDigit find_digit(const uint32_t* counts, int64_t rank) {
     const int64_t count = counts[digit];
     int64_t up_to = count;  // pixels with this digit or a lower one, of this warp's digits
     for (unsigned d = 1; d < 32; d *= 2) {
-        const int64_t lower = __shfl_up_sync(0xffffffffU, up_to, d);
+        const int64_t lower = __shfl_up_sync(kAllLanes, up_to, d);
         up_to += lane >= d ? lower : 0;
     }
     if (lane == 31) {

@@ -141,9 +141,11 @@ __global__ void __launch_bounds__(kThreads) tile_kernel(const Image<const P, Dev
     if (left >= src.width || top >= src.height) {
         return;
     }
-    const unsigned mask_tile_columns = (gridDim.x + 1) / 2;
+    constexpr unsigned kAcross = kBitColumns / kColumns;  // tiles of this kernel in one of bits_kernel
+    static_assert(kBitColumns % kColumns == 0 && kBitRows == 2 * kHalf, "whole tiles");
+    const unsigned mask_tiles = (gridDim.x + kAcross - 1) / kAcross;
     if (done != nullptr &&
-        done[(static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * mask_tile_columns + blockIdx.x / 2] != 0) {
+        done[(static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * mask_tiles + blockIdx.x / kAcross] != 0) {
         return;
     }
     // The tile begins where its first result's element does, or up to 3 columns before.

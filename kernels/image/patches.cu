@@ -5,8 +5,6 @@
 namespace boneage {
 namespace {
 
-constexpr unsigned kAllLanes = 0xffffffffU;
-
 template <class P, class T, int channels>
 __global__ void __launch_bounds__(32 * kMapWarps)
     gather_kernel(const Image<const P, Device>* sources, const PatchPlace* places, T* dst, int64_t patch,

@@ -9,7 +9,12 @@ namespace boneage {
 namespace {
 
 constexpr int kWordPixels = 32;
-constexpr uint32_t kAllLanes = 0xffffffffU;
+
+// The lowest bits of a word's pixels, all other bits being 0, side by side.
+template <class P>
+__device__ __forceinline__ uint32_t together(uint32_t lowest) {
+    return sizeof(P) == 1 ? lowest * 0x01020408U >> 24 : (lowest | lowest >> 15) & 3U;
+}
 
 // Bytes that are not 0, as one bit each.
 __device__ __forceinline__ uint32_t nonzero_bits(const PixelVector<uint8_t, 16>& pixels) {
@@ -18,7 +23,7 @@ __device__ __forceinline__ uint32_t nonzero_bits(const PixelVector<uint8_t, 16>&
     for (int i = 0; i < 4; ++i) {
         const uint32_t word = pixels.word[i];
         const uint32_t high = (((word & 0x7f7f7f7fU) + 0x7f7f7f7fU) | word) & 0x80808080U;  // of a byte that is not 0
-        bits |= ((high >> 7) * 0x01020408U >> 24) << (4 * i);  // the product brings the four together
+        bits |= together<uint8_t>(high >> 7) << (4 * i);
     }
     return bits;
 }
@@ -33,8 +38,7 @@ __device__ __forceinline__ uint32_t extreme_bits(const PixelVector<P, count>& pi
     for (int i = 0; i < pixels.kWords; ++i) {
         const uint32_t highest = pixels.word[i] >> (kBits - 1) & kLowest;
         between |= pixels.word[i] ^ highest * std::numeric_limits<P>::max();
-        const uint32_t together = kBits == 8 ? highest * 0x01020408U >> 24 : (highest | highest >> 15) & 3U;
-        bits |= together << (pixels.kPerWord * i);
+        bits |= together<P>(highest) << (pixels.kPerWord * i);
     }
     return bits;
 }

@@ -12,7 +12,6 @@ namespace {
 constexpr int kRows = 16;
 constexpr int kWarpsPerBlock =
     4;  // four warps march over four bands of rows: 128 threads hide the latency of the loads
-constexpr unsigned kAllLanes = 0xffffffffU;
 
 // A thread's pixels of one row as loaded, and what no lane beside it holds: see Edges.
 template <class P>

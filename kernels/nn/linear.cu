@@ -7,7 +7,6 @@ namespace {
 
 // The contract's 16 partial sums are 16 lanes, so a warp computes two outputs and the halving is a tree of shuffles.
 constexpr int kLanes = 16;
-constexpr unsigned kAllLanes = 0xffffffffU;
 
 __global__ void __launch_bounds__(kThreads)
     linear_kernel(Activations<const float, Device> src, const float* weights, const float* bias,
