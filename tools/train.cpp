@@ -104,7 +104,7 @@ void add_train(CLI::App& program, Work& work) {
         "those of split val. The folder of the run gets resnet34.safetensors (the best epoch so far), train.jsonl "
         "(one\n"
         "line an epoch) and checkpoint.safetensors, from which --resume continues to the same bits after Ctrl-C, a\n"
-        "crash or a power cut; the running epoch is lost at most, on a GPU also the one that is still being saved.",
+        "crash or a power cut: at most the running epoch is lost, and by a power cut on a GPU the one before.",
         "boneage train cache/ -o run/ --epochs 60\n"
         "boneage train cache/ -o run/ --epochs 60 --resume\n"
         "boneage train cache/ -o run/ --device cuda --precision bf16 --autotune\n"

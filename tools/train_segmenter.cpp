@@ -89,8 +89,8 @@ void add_train_segmenter(CLI::App& program, Work& work) {
         "epoch by the Dice coefficient on whole pictures held out. The folder of the run gets unet.safetensors (the\n"
         "best epoch so far), train.jsonl (one line an epoch) and checkpoint.safetensors, from which --resume "
         "continues\n"
-        "to the same bits after Ctrl-C, a crash or a power cut; the running epoch is lost at most, on a GPU also the\n"
-        "one that is still being saved.",
+        "to the same bits after Ctrl-C, a crash or a power cut: at most the running epoch is lost, and by a power cut\n"
+        "on a GPU the one before.",
         "boneage train-segmenter cache/ -o run/ --epochs 40\n"
         "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");
     add_train_options(*command, options->shared, 8, "a unet of the same --depth and --base-width");

@@ -140,15 +140,17 @@ void AtomicFile::overwrite(int64_t offset, std::span<const std::byte> bytes) {
     }
 }
 
-void AtomicFile::commit() {
-    if (::fsync(descriptor_) != 0) {
+void AtomicFile::commit(Sync when) {
+    if (when == Sync::now && ::fsync(descriptor_) != 0) {
         fail("synced");
     }
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
         fail("renamed");
     }
     ::close(std::exchange(descriptor_, -1));
-    sync_folder_of(path_);
+    if (when == Sync::now) {
+        sync_folder_of(path_);
+    }
 }
 
 void AtomicFile::fail(const char* doing) const {
@@ -183,6 +185,14 @@ void sync_folder_of(const std::string& path) {
     if (directory.get() >= 0) {
         ::fsync(directory.get());
     }
+}
+
+void sync(const std::string& path) {
+    const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (file.get() < 0 || ::fsync(file.get()) != 0) {
+        throw Error(path + " cannot be synced: " + std::strerror(errno));
+    }
+    sync_folder_of(path);
 }
 
 }  // namespace boneage::io

@@ -27,6 +27,10 @@ private:
     std::span<const std::byte> bytes_;
 };
 
+// Whether what was written lasts through a power cut when the call returns, or only once somebody has called sync();
+// a killed program costs it nothing either way.
+enum class Sync { now, later };
+
 // A file that appears under its name only when it is complete: written beside it as `path`.partial-PID, synced, then
 // renamed. Without commit() nothing is left behind but by a program that was killed, which remove_abandoned() cleans
 // up; the next one that writes to the path does. Throws Error naming the path and the reason.
@@ -40,7 +44,8 @@ public:
     void write(std::span<const std::byte> bytes);
     // Replaces bytes that were written already; what write() adds still goes to the end.
     void overwrite(int64_t offset, std::span<const std::byte> bytes);
-    void commit();
+    // With Sync::later a power cut may leave anything under the name.
+    void commit(Sync when = Sync::now);
 
 private:
     [[noreturn]] void fail(const char* doing) const;
@@ -59,5 +64,8 @@ void remove_abandoned(const std::string& path);
 
 // Makes what was renamed in the folder of `path` last through a power cut; not every file system can.
 void sync_folder_of(const std::string& path);
+
+// Makes a file and its name last through a power cut. Throws Error naming the path and the reason.
+void sync(const std::string& path);
 
 }  // namespace boneage::io

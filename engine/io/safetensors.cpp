@@ -250,7 +250,8 @@ const StoredTensor* SafetensorsFile::find(std::string_view name) const {
     return found == state_->index.end() ? nullptr : &state_->tensors[found->second];
 }
 
-void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata) {
+void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata,
+                       Sync when) {
     HeaderText header(metadata);
     int64_t offset = 0;
     for (const StoredTensor& tensor : tensors) {
@@ -264,7 +265,7 @@ void write_safetensors(const std::string& path, const std::vector<StoredTensor>&
     for (const StoredTensor& tensor : tensors) {
         file.write(tensor.bytes);
     }
-    file.commit();
+    file.commit(when);
 }
 
 SafetensorsWriter::SafetensorsWriter(std::string path, int64_t header_room)

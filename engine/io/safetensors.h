@@ -60,9 +60,10 @@ private:
 };
 
 // Writes the tensors in the given order, data aligned to 64 bytes. Atomic: a temporary file beside `path` is written,
-// synced and renamed over it, so `path` holds the old file or the whole new one whatever happens. Throws Error naming
-// the path and the reason when that fails.
-void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata);
+// synced and renamed over it, so `path` holds the old file or the whole new one whatever happens (with Sync::later:
+// but for a power cut). Throws Error naming the path and the reason when that fails.
+void write_safetensors(const std::string& path, const std::vector<StoredTensor>& tensors, const Metadata& metadata,
+                       Sync when = Sync::now);
 
 // The same for data that is not in memory as a whole: tensors whose sizes are known only once their data has gone by.
 // The first one is aligned to 64 bytes, the others follow without gap. Without commit() nothing is left behind.

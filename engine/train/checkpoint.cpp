@@ -1,6 +1,5 @@
 #include "engine/train/checkpoint.h"
 
-#include "engine/io/file.h"
 #include "kernels/base/error.h"
 
 #include <algorithm>
@@ -78,8 +77,8 @@ json read_state(const io::SafetensorsFile& file) {
 
 }  // namespace
 
-void write_checkpoint(const std::string& path, const std::vector<NamedValues<const float>>& tensors,
-                      const json& state) {
+void write_checkpoint(const std::string& path, const std::vector<NamedValues<const float>>& tensors, const json& state,
+                      io::Sync when) {
     expects(state.is_object(), "a checkpoint's state is a JSON object");
     std::error_code ignored;
     const bool replaces = fs::exists(path, ignored);
@@ -95,13 +94,15 @@ void write_checkpoint(const std::string& path, const std::vector<NamedValues<con
     const std::string next = path + ".next";
     const std::string state_text = state.dump(-1, ' ', false, json::error_handler_t::replace);
     io::write_safetensors(next, stored,
-                          {{"format", kFormat}, {"state", state_text}, {"data_crc32", std::to_string(crc)}});
-    // From here on the new one is safe under its first name.
+                          {{"format", kFormat}, {"state", state_text}, {"data_crc32", std::to_string(crc)}}, when);
+    // From here on the new one is whole under its first name.
     if (replaces) {
         rename_file(path, previous_of(path));
     }
     rename_file(next, path);
-    io::sync_folder_of(path);
+    if (when == io::Sync::now) {
+        io::sync_folder_of(path);
+    }
 }
 
 struct Checkpoint::Contents {

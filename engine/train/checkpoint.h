@@ -9,6 +9,7 @@
 // then are both renamed, so that one whole checkpoint is there at any moment.
 #pragma once
 
+#include "engine/io/file.h"
 #include "engine/io/safetensors.h"
 
 #include <cstdint>
@@ -31,8 +32,11 @@ struct NamedValues {
 // `state` is an object; its numbers keep every bit, but what is not finite becomes null. Throws Error naming the path
 // and the reason when it cannot be written; earlier checkpoints then stay as they were.
 // One program at a time may write to a path.
+// With Sync::later the program need not wait for the disk: io::sync(path) must follow before the next one is written.
+// Until then a power cut may spoil this one, which its CRC-32 tells, and the one before is what is left; so that must
+// be whole and synced.
 void write_checkpoint(const std::string& path, const std::vector<NamedValues<const float>>& tensors,
-                      const nlohmann::json& state);
+                      const nlohmann::json& state, io::Sync when = io::Sync::now);
 
 // A checkpoint opened and checked. Move-only.
 class Checkpoint {

@@ -154,19 +154,25 @@ void Trainer::set_metric(EpochRecord& record, double metric) const {
     (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = metric;
 }
 
-void Trainer::begin_saving() {
+void Trainer::save() {
+    finish_syncing();
     const Json state{{"training", fingerprint()}, {"settings", to_json(options_.settings)},
                      {"epoch", epoch_},           {"step", executor_.step()},
                      {"elapsed_s", elapsed_s_},   {"schedule", schedule_.state()}};
-    saving_ = std::async(std::launch::async, [this, state, states = states_of(executor_)]() mutable {
-        write_checkpoint(checkpoint_path_,
-                         named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state);
-    });
+    std::vector<std::vector<float>> states = states_of(executor_);
+    // A device need not wait for the disk where what becomes the previous checkpoint is known to have reached it.
+    const io::Sync when = executor_.queues() && saved_ ? io::Sync::later : io::Sync::now;
+    write_checkpoint(checkpoint_path_,
+                     named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state, when);
+    saved_ = true;
+    if (when == io::Sync::later) {
+        syncing_ = std::async(std::launch::async, [path = checkpoint_path_] { io::sync(path); });
+    }
 }
 
-void Trainer::finish_saving() {
-    if (saving_.valid()) {
-        saving_.get();
+void Trainer::finish_syncing() {
+    if (syncing_.valid()) {
+        syncing_.get();
     }
 }
 
@@ -243,7 +249,7 @@ bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<b
 
 TrainEnd Trainer::run(const std::atomic<bool>& stop) {
     const TrainEnd end = run_epochs(stop);
-    finish_saving();
+    finish_syncing();
     return end;
 }
 
@@ -263,7 +269,6 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         const plan::ParameterSource parameters =
             plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, batches);
         const Judgement judgement = course_.judge(parameters);
-        finish_saving();
         const EpochOutcome outcome = schedule_.epoch_ended(judgement.metric);
         ++epoch_;
         elapsed_s_ += seconds_since(start);
@@ -278,10 +283,7 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
             best_ = std::move(weights);
         }
         log_->append(record);  // first: a resumed run cuts off what no checkpoint holds
-        begin_saving();
-        if (!executor_.queues()) {
-            finish_saving();
-        }
+        save();
         observer_.epoch(record, outcome);
         if (outcome.stop) {
             return TrainEnd::stopped_early;

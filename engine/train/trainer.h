@@ -37,7 +37,8 @@ inline constexpr const char* kTrainDice = "train_dice";
 struct TrainObserver {
     // After a step: of how many in this epoch, and the epoch's mean loss so far, in the course's unit.
     std::function<void(int64_t step, int64_t steps, double loss)> step;
-    // After an epoch. Its checkpoint is safe then or, where steps are only queued, before the next epoch ends.
+    // After an epoch. Its checkpoint lies there then, and lasts through a power cut, too; where steps are only queued,
+    // before the next epoch ends.
     std::function<void(const EpochRecord& record, const EpochOutcome& outcome)> epoch;
     // Sentences, such as which checkpoint a run resumes from.
     std::function<void(const std::string& line)> say;
@@ -79,9 +80,8 @@ private:
     // Of the coming step.
     [[nodiscard]] std::optional<float> average_decay() const;
     TrainEnd run_epochs(const std::atomic<bool>& stop);
-    // A device need not wait for the disk: the checkpoint is written while it computes the next epoch.
-    void begin_saving();
-    void finish_saving();
+    void save();
+    void finish_syncing();
     void restore();
     void write_missing_model();
     void set_metric(EpochRecord& record, double metric) const;
@@ -97,7 +97,8 @@ private:
     int64_t epoch_ = 0;
     double elapsed_s_ = 0;
     Weights best_;
-    std::future<void> saving_;  // last: what it reads outlives it
+    bool saved_ = false;         // a checkpoint, by this object
+    std::future<void> syncing_;  // the last one to the disk, while a device computes the next epoch
 };
 
 }  // namespace boneage::train

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -13,6 +14,48 @@
 #include <vector>
 
 namespace boneage {
+
+namespace {
+
+// Tells the processor that this thread waits in a loop.
+void pause() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+// Waits a moment for what mostly comes at once: to put a thread to sleep and wake it takes as long as a small kernel.
+template <class Condition>
+void wait_awake(Condition condition) {
+    constexpr auto kMoment = std::chrono::microseconds(50);
+    const auto end = std::chrono::steady_clock::now() + kMoment;
+    while (!condition() && std::chrono::steady_clock::now() < end) {
+        pause();
+    }
+}
+
+void run_borrowed(const Workers::Runner& runner, int count, int64_t n, int64_t chunk,
+                  const std::function<void(int64_t, int64_t)>& body) {
+    std::atomic<int64_t> next{0};
+    std::mutex mutex;
+    std::exception_ptr error;
+    runner(count, [&](int) {
+        try {
+            for (int64_t begin = next.fetch_add(chunk); begin < n; begin = next.fetch_add(chunk)) {
+                body(begin, std::min(n, begin + chunk));
+            }
+        } catch (...) {
+            next = n;
+            const std::lock_guard lock(mutex);
+            error = error ? error : std::current_exception();
+        }
+    });
+    if (error) {
+        std::rethrow_exception(error);
+    }
+}
+
+}  // namespace
 
 // One job at a time: every thread, the caller's included, takes the next range until none is left. Ranges are handed
 // out under the mutex, which costs nothing beside rows of pixels and keeps the pool obviously free of races.
@@ -26,9 +69,11 @@ struct Workers::Pool {
     int64_t n = 0;
     int64_t chunk = 1;
     int64_t next = 0;
-    int64_t running = 0;
     bool stop = false;
     std::exception_ptr error;
+    // Changed under the mutex, but looked at without it by threads that wait awake.
+    std::atomic<int64_t> running = 0;
+    std::atomic<int64_t> jobs = 0;  // begun so far, the end of the pool included
 
     [[nodiscard]] bool has_work() const { return body != nullptr && next < n; }
 
@@ -62,8 +107,10 @@ struct Workers::Pool {
     }
 
     void thread_main() {
-        std::unique_lock lock(mutex);
-        while (true) {
+        std::unique_lock lock(mutex, std::defer_lock);
+        for (int64_t seen = 0;; seen = jobs, lock.unlock()) {
+            wait_awake([&] { return jobs != seen; });
+            lock.lock();
             job_ready.wait(lock, [this] { return stop || has_work(); });
             if (stop) {
                 return;
@@ -72,31 +119,6 @@ struct Workers::Pool {
         }
     }
 };
-
-namespace {
-
-void run_borrowed(const Workers::Runner& runner, int count, int64_t n, int64_t chunk,
-                  const std::function<void(int64_t, int64_t)>& body) {
-    std::atomic<int64_t> next{0};
-    std::mutex mutex;
-    std::exception_ptr error;
-    runner(count, [&](int) {
-        try {
-            for (int64_t begin = next.fetch_add(chunk); begin < n; begin = next.fetch_add(chunk)) {
-                body(begin, std::min(n, begin + chunk));
-            }
-        } catch (...) {
-            next = n;
-            const std::lock_guard lock(mutex);
-            error = error ? error : std::current_exception();
-        }
-    });
-    if (error) {
-        std::rethrow_exception(error);
-    }
-}
-
-}  // namespace
 
 Workers::Workers(int count) : count_(count) {
     expects(count >= 1, "count must be at least 1");
@@ -120,6 +142,7 @@ Workers::~Workers() {
     {
         const std::lock_guard lock(pool_->mutex);
         pool_->stop = true;
+        ++pool_->jobs;
     }
     pool_->job_ready.notify_all();
     for (std::thread& thread : pool_->threads) {
@@ -148,8 +171,12 @@ void Workers::parallel_for(int64_t n, int64_t grain, const std::function<void(in
     pool_->n = n;
     pool_->chunk = chunk;
     pool_->next = 0;
+    ++pool_->jobs;
     pool_->job_ready.notify_all();
     pool_->drain(lock);
+    lock.unlock();
+    wait_awake([&] { return pool_->running == 0; });
+    lock.lock();
     pool_->job_done.wait(lock, [this] { return pool_->running == 0 && !pool_->has_work(); });
     pool_->body = nullptr;
     if (pool_->error) {

@@ -3,6 +3,7 @@
 #include "engine/onednn/backend.h"
 #include "engine/onednn/training_backend.h"
 #include "engine/train/age_course.h"
+#include "engine/train/checkpoint.h"
 #include "engine/train/mask_course.h"
 #include "engine/train/trainer.h"
 #include "kernels/base/error.h"
@@ -12,6 +13,7 @@
 
 #include <bit>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace boneage::train {
@@ -210,7 +212,11 @@ std::pair<TrainEnd, Left> run_masks(const MaskCache& cache, const MaskCourseOpti
         ++expected;
         stop = ++seen == stop_at;
     };
-    observer.epoch = [](const EpochRecord&, const EpochOutcome&) {};
+    observer.epoch = [&](const EpochRecord& record, const EpochOutcome&) {
+        // Whoever is killed from here on loses the next epoch at most.
+        const Checkpoint saved(trainer_options.folder + "/checkpoint.safetensors");
+        EXPECT_EQ(saved.state()["epoch"], record.epoch);
+    };
     observer.say = [](const std::string&) {};
     observer.best = [](const plan::ParameterSource&, const EpochRecord&) {};
     Trainer trainer(training.course, training.executor, trainer_options, observer);
