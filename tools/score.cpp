@@ -158,7 +158,8 @@ void add_score(CLI::App& program, Work& work) {
         "Without a sex bone_age_months is the mean of age_if_male and age_if_female. A rejected image is not one to\n"
         "score (low_contrast, no_hand, ...): it has no age and is no failure; an error could not be read, its row "
         "says\n"
-        "why, the others go on, and the exit code is 1. Research use only: not a medical device.",
+        "why, the others go on, and the exit code is 1. --precision is the age network's: the hand is always found\n"
+        "in f32. Research use only: not a medical device.",
         "boneage score archive/ -o scores.csv\n"
         "boneage score hand.png --sex-csv sexes.csv --stages stages/\n"
         "boneage score archive/ --weights my.safetensors --segmenter none -o scores.csv\n"

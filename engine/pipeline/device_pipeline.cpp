@@ -66,7 +66,7 @@ struct DevicePipeline::Shared {
           networks{std::nullopt,
                    {models.age_network, models.recipe, backend, options.precision, options.batch, stream}} {
         if (models.segmenter) {
-            networks.segmenter.emplace(*models.segmenter, models.recipe, backend, options.precision, options.batch);
+            networks.segmenter.emplace(*models.segmenter, models.recipe, backend, plan::Precision::f32, options.batch);
         }
         // What is copied back before a stage has run is at least nothing by chance.
         clear_device(stream, answers.data(), answers.size());

@@ -13,8 +13,8 @@ namespace boneage::pipeline {
 
 struct DevicePipelineOptions {
     int64_t batch = 32;  // images that run together; a batch with fewer costs as much and gives the same bits
-    plan::Precision precision = plan::Precision::f32;
-    bool mirror = false;  // ages are means of a radiograph's and its mirror image's
+    plan::Precision precision = plan::Precision::f32;  // of the age network, as PipelineOptions has it
+    bool mirror = false;                               // ages are means of a radiograph's and its mirror image's
     bool capture = true;  // record the work of a batch once and replay it: fewer calls, the same bits
 };
 

@@ -21,7 +21,7 @@ private:
 
 Pipeline::Pipeline(const Models& models, plan::Backend& backend, const PipelineOptions& options)
     : input_(models.recipe.input),
-      preparer_(models.recipe, options.threads, models.segmenter, backend, options.precision),
+      preparer_(models.recipe, options.threads, models.segmenter, backend),
       age_network_(models.age_network, models.recipe, backend, options.precision, options.batch),
       mirror_(options.mirror) {}
 

@@ -19,6 +19,8 @@ struct Models {
 struct PipelineOptions {
     int64_t batch = 1;  // images that go through the age network together; the answers do not depend on it
     int threads = 1;    // for the image stages; the back end has its own count
+    // Of the age network. Masks are cut at a threshold, where what 16 bits round away would move an age by most of a
+    // month, so the segmenter computes in float32, and costs little: it is narrow.
     plan::Precision precision = plan::Precision::f32;
     bool mirror = false;  // ages are means of a radiograph's and its mirror image's
 };

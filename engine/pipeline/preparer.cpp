@@ -31,10 +31,10 @@ Preparer::Preparer(const Recipe& recipe, int threads) : recipe_(recipe), workers
 }
 
 Preparer::Preparer(const Recipe& recipe, int threads, const std::optional<SegmenterSource>& segmenter,
-                   plan::Backend& backend, plan::Precision precision)
+                   plan::Backend& backend)
     : Preparer(recipe, threads) {
     if (segmenter) {
-        segmenter_.emplace(*segmenter, recipe_.segment, backend, precision);
+        segmenter_.emplace(*segmenter, recipe_.segment, backend, plan::Precision::f32);
     }
 }
 

@@ -17,9 +17,9 @@ class Preparer {
 public:
     // Without a segmenter: the whole image counts as hand. `threads` is for the image stages.
     Preparer(const Recipe& recipe, int threads);
-    // `backend` must outlive this.
-    Preparer(const Recipe& recipe, int threads, const std::optional<SegmenterSource>& segmenter, plan::Backend& backend,
-             plan::Precision precision);
+    // Segments in float32, as every pipeline does. `backend` must outlive this.
+    Preparer(const Recipe& recipe, int threads, const std::optional<SegmenterSource>& segmenter,
+             plan::Backend& backend);
 
     // Every stage up to the network's input, which input() and picture() then give. The pixels of `image` may be
     // inverted in place. `true_size`, where given, is the size of the radiograph before somebody squashed it to that of

@@ -73,7 +73,7 @@ public:
         : restore_aspect_(options.restore_aspect),
           input_(options.recipe.input),
           backend_(onednn::make_backend({})),
-          preparer_(options.recipe, 1, options.segmenter, *backend_, plan::Precision::f32) {}
+          preparer_(options.recipe, 1, options.segmenter, *backend_) {}
 
     Prepared operator()(const Job& job) {
         Prepared prepared;

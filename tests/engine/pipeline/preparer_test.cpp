@@ -42,7 +42,7 @@ TEST(Preparer, an_8_bit_picture_normalised_is_the_input_bit_for_bit) {
     recipe.input.width = 45;  // the picture does not fill it in either direction
     recipe.input.mean = {0.485, 0.456, 0.406};
     recipe.input.deviation = {0.229, 0.224, 0.225};
-    Preparer preparer(recipe, 1, bright_models(recipe).segmenter, backend, plan::Precision::f32);
+    Preparer preparer(recipe, 1, bright_models(recipe).segmenter, backend);
     for (const auto& [height, width] : {std::pair{96, 128}, std::pair{131, 77}, std::pair{20, 200}}) {
         io::DecodedImage image = disc(height, width);
         ASSERT_EQ(preparer.prepare(image).status, Status::ok);
@@ -60,7 +60,7 @@ TEST(Preparer, an_8_bit_picture_normalised_is_the_input_bit_for_bit) {
 TEST(Preparer, a_16_bit_picture_is_the_input_with_normalisation_undone) {
     testing::NaiveBackend backend;
     const Recipe recipe = small_recipe();
-    Preparer preparer(recipe, 1, bright_models(recipe).segmenter, backend, plan::Precision::f32);
+    Preparer preparer(recipe, 1, bright_models(recipe).segmenter, backend);
     io::DecodedImage image = disc<uint16_t>(96, 128);
     ASSERT_EQ(preparer.prepare(image).status, Status::ok);
     const HostImage<uint8_t> picture(recipe.input.height, recipe.input.width);

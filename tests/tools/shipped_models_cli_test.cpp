@@ -1,4 +1,5 @@
-// The shipped models on radiographs as collections for machine learning have them: squashed to 299x299 pixels.
+// The shipped models on the shipped radiographs: in other arithmetic, and squashed as collections for machine learning
+// have them.
 #include "tests/support/program.h"
 
 #include <algorithm>
@@ -79,6 +80,23 @@ TEST(ShippedModels, full_size_and_299_pixels_of_the_same_hand_score_within_3_mon
     std::ranges::sort(apart);
     EXPECT_LT(apart[apart.size() / 2], 3.0);
     EXPECT_GT(apart.back(), 0.0) << "the same files were scored";
+}
+
+TEST(ShippedModels, in_sixteen_bits_ages_stay_within_a_quarter_of_a_month) {
+    const Folder folder;
+    const auto whole = ages(folder, kRadiographs.string(), {});
+    ASSERT_EQ(whole.size(), 9U);
+    for (const char* precision : {"bf16", "f16"}) {
+        const auto rounded = ages(folder, kRadiographs.string(), {"--precision", precision});
+        ASSERT_EQ(rounded.size(), whole.size());
+        double most = 0;
+        for (const auto& [id, age] : whole) {
+            ASSERT_TRUE(rounded.contains(id)) << id;
+            EXPECT_NEAR(rounded.at(id), age, 0.25) << id << " in " << precision;
+            most = std::max(most, std::abs(rounded.at(id) - age));
+        }
+        EXPECT_GT(most, 0.0) << precision << " was not used";
+    }
 }
 
 }  // namespace
