@@ -111,8 +111,10 @@ TEST_P(BatchSizes, answer_with_the_same_bits_at_every_batch_size) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Precisions, BatchSizes,
-                         ::testing::Values(Case{"f32", Precision::f32, 0}, Case{"bf16", Precision::bf16, 0}),
+                         ::testing::Values(Case{"f32", Precision::f32, 0}, Case{"tf32", Precision::tf32, 0},
+                                           Case{"bf16", Precision::bf16, 0}, Case{"f16", Precision::f16, 0}),
                          [](const auto& tested) { return std::string(tested.param.name); });
+// Of a layer and all before it: what each rounds away adds up.
 INSTANTIATE_TEST_SUITE_P(Precisions, Layers,
                          ::testing::Values(Case{"f32", Precision::f32, 1e-5}, Case{"tf32", Precision::tf32, 5e-3},
                                            Case{"bf16", Precision::bf16, 2e-2}, Case{"f16", Precision::f16, 2e-3}),
