@@ -79,10 +79,12 @@ void add_of_type(const std::string& type) {
     on_device("find_inverted_" + type, [](Stream& stream) {
         const auto src = device_images<P>(stream, picture<P>());
         const auto inverted = device_memory<uint8_t>(kImages);
+        const auto scratch = device_memory<std::byte>(find_inverted_scratch_bytes(kImages));
         // Three bands and the middle: a tenth of each side, a quarter of the picture.
-        return DeviceWork{src->bytes() * 55 / 100, [=, &stream] {
-                              find_inverted<P>(stream, src->const_view(), {inverted->data(), kImages});
-                          }};
+        return DeviceWork{
+            src->bytes() * 55 / 100, [=, &stream] {
+                find_inverted<P>(stream, src->const_view(), {inverted->data(), kImages}, bytes_of(*scratch));
+            }};
     });
 }
 

@@ -120,7 +120,8 @@ public:
                     ::boneage::invert<P>(side_.queue(), picture.const_batch(), picture.batch(), {});
                 } else if (recipe.polarity.mode == PolarityMode::automatic) {
                     const auto inverted = side_.template read<uint8_t>();
-                    find_inverted<P>(side_.queue(), picture.const_batch(), inverted.tensor());
+                    find_inverted<P>(side_.queue(), picture.const_batch(), inverted.tensor(),
+                                     side_.scratch(find_inverted_scratch_bytes(1)));
                     ::boneage::invert<P>(side_.queue(), picture.const_batch(), picture.batch(), inverted.tensor());
                 }
                 ::boneage::resize<P>(side_.queue(), picture.const_batch(), small.batch(), resize_filter(recipe.canvas));

@@ -19,7 +19,8 @@ constexpr int64_t kSourceStep = 512;
 template <class P>
 int64_t scratch_bytes(const Recipe& recipe, int64_t batch) {
     const int64_t side = recipe.canvas.long_side;
-    int64_t bytes = std::max({contrast_scratch_bytes<P>(batch), components_scratch_bytes(side, side, batch),
+    int64_t bytes = std::max({contrast_scratch_bytes<P>(batch), find_inverted_scratch_bytes(batch),
+                              components_scratch_bytes(side, side, batch),
                               clahe_scratch_bytes<P>(clahe_params(recipe.clahe), batch)});
     if (const auto params = dilate_params(recipe.dilate)) {
         bytes = std::max(bytes, morphology_scratch_bytes<uint8_t, Device>(*params, side, side, batch));
@@ -137,7 +138,7 @@ void DeviceLane<P>::enqueue(DeviceModels& models, std::byte* answers, const Obse
     });
     stage(Stage::polarity, source_, [&] {
         if (recipe_.polarity.mode == PolarityMode::automatic) {
-            find_inverted<P>(stream_, const_source, {inverted_.data(), batch_});
+            find_inverted<P>(stream_, const_source, {inverted_.data(), batch_}, scratch());
             invert<P>(stream_, const_source, source, {inverted_.data(), batch_});
         } else if (recipe_.polarity.mode == PolarityMode::invert) {
             invert<P>(stream_, const_source, source, {});

@@ -39,7 +39,8 @@ template <class P>
 bool polarity(const Tools& tools, Image<P, Host> image, const Recipe::Polarity& recipe) {
     uint8_t inverted = recipe.mode == PolarityMode::invert ? 1 : 0;
     if (recipe.mode == PolarityMode::automatic) {
-        find_inverted<P>(tools.workers, one<const P>(image), {&inverted, 1});
+        find_inverted<P>(tools.workers, one<const P>(image), {&inverted, 1},
+                         tools.scratch.bytes(find_inverted_scratch_bytes(1)));
     }
     if (inverted != 0) {
         invert<P>(tools.workers, one<const P>(image), one(image), {});

@@ -1,5 +1,6 @@
 #include "kernels/image/polarity.h"
 
+#include "kernels/base/buffer.h"
 #include "kernels/base/error.h"
 #include "kernels/image/polarity_math.h"
 
@@ -10,7 +11,7 @@ namespace boneage {
 namespace {
 
 template <class P>
-double mean(Workers& workers, const Image<const P, Host>& src, const Region& region) {
+int64_t region_sum(Workers& workers, const Image<const P, Host>& src, const Region& region) {
     std::atomic<int64_t> sum = 0;
     workers.parallel_for(region.bottom - region.top, 64, [&](int64_t begin, int64_t end) {
         int64_t part = 0;
@@ -22,22 +23,28 @@ double mean(Workers& workers, const Image<const P, Host>& src, const Region& reg
         }
         sum += part;
     });
-    return static_cast<double>(sum.load()) / static_cast<double>(region.pixels());
+    return sum;
 }
 
 }  // namespace
 
+int64_t find_inverted_scratch_bytes(int64_t count) {
+    return scratch_part<RegionSums>(count);
+}
+
 template <class P>
-void find_inverted(Workers& workers, Batch<const P, Host> src, Tensor<uint8_t, Host> inverted) {
+void find_inverted(Workers& workers, Batch<const P, Host> src, Tensor<uint8_t, Host> inverted, Bytes<Host> scratch) {
     expects(inverted.size() == src.count, "there must be one result for each image");
+    expects(scratch.size >= find_inverted_scratch_bytes(src.count), "scratch is too small");
+    auto* sums = ScratchCursor<Host>(scratch).take<RegionSums>(src.count);
     for (int64_t i = 0; i < src.count; ++i) {
         const Image<const P, Host>& image = src.images[i];
         expects(!image.empty(), "an image without pixels has no polarity");
-        double means[kPolarityRegions];
         for (int region = 0; region < kPolarityRegions; ++region) {
-            means[region] = mean(workers, image, polarity_region(image.height, image.width, region));
+            sums[i].of[region] = static_cast<unsigned long long>(
+                region_sum(workers, image, polarity_region(image.height, image.width, region)));
         }
-        inverted.data[i] = is_inverted(means);
+        inverted.data[i] = is_inverted(image.height, image.width, sums[i]);
     }
 }
 
@@ -67,8 +74,8 @@ void invert(Workers& workers, Batch<const P, Host> src, Batch<P, Host> dst, Tens
     }
 }
 
-template void find_inverted(Workers&, Batch<const uint8_t, Host>, Tensor<uint8_t, Host>);
-template void find_inverted(Workers&, Batch<const uint16_t, Host>, Tensor<uint8_t, Host>);
+template void find_inverted(Workers&, Batch<const uint8_t, Host>, Tensor<uint8_t, Host>, Bytes<Host>);
+template void find_inverted(Workers&, Batch<const uint16_t, Host>, Tensor<uint8_t, Host>, Bytes<Host>);
 template void invert(Workers&, Batch<const uint8_t, Host>, Batch<uint8_t, Host>, Tensor<const uint8_t, Host>);
 template void invert(Workers&, Batch<const uint16_t, Host>, Batch<uint16_t, Host>, Tensor<const uint8_t, Host>);
 

@@ -36,8 +36,17 @@ BONEAGE_HD inline Region polarity_region(int64_t height, int64_t width, int whic
     }
 }
 
-// `means` in the order of the regions.
-BONEAGE_HD inline uint8_t is_inverted(const double (&means)[kPolarityRegions]) {
+// The sum of the pixels of every region of an image. Of the type that CUDA adds to atomically.
+struct RegionSums {
+    unsigned long long of[kPolarityRegions];
+};
+
+BONEAGE_HD inline uint8_t is_inverted(int64_t height, int64_t width, const RegionSums& sums) {
+    double means[kPolarityRegions];
+    for (int i = 0; i < kPolarityRegions; ++i) {
+        means[i] = static_cast<double>(static_cast<int64_t>(sums.of[i])) /
+                   static_cast<double>(polarity_region(height, width, i).pixels());
+    }
     const double a = means[0];
     const double b = means[1];
     const double c = means[2];

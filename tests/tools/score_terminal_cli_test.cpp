@@ -3,7 +3,6 @@
 #include "tests/support/terminal.h"
 
 #include <algorithm>
-#include <regex>
 
 namespace boneage::testing {
 namespace {
@@ -24,7 +23,7 @@ std::vector<std::string> bars_in(const std::string& written) {
             piece += c;
             continue;
         }
-        if (std::regex_search(piece, std::regex("of 12 radio"))) {
+        if (piece.find("of 12 radio") != std::string::npos) {
             bars.push_back(piece);
         }
         piece.clear();
@@ -44,8 +43,9 @@ TEST(ScoreOnATerminal, rows_and_the_bar_never_share_a_line) {
     }
     ASSERT_EQ(rows.size(), 12U) << written;
     for (const std::string& row : rows) {
-        EXPECT_TRUE(std::regex_match(row.substr(kRadiographs.size()), std::regex("/1381\\.png,ok,[-0-9a-z.,]*")))
-            << row;
+        const std::string rest = row.substr(kRadiographs.size());
+        EXPECT_TRUE(rest.starts_with("/1381.png,ok,")) << row;
+        EXPECT_EQ(rest.find_first_not_of("-./,0123456789abcdefghijklmnopqrstuvwxyz"), std::string::npos) << row;
     }
 }
 

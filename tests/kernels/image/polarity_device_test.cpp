@@ -51,6 +51,8 @@ TYPED_TEST(PolarityDeviceTest, find_inverted_equals_the_cpu_twin_on_close_decisi
     testing::Sizes sizes = testing::awkward_sizes();
     sizes.insert(sizes.end(), {{40, 640}, {333, 70}, {20, 200}});  // bands of many vectors, and of a few pixels
     const Buffer<uint8_t, Device> device_inverted(static_cast<int64_t>(sizes.size()));
+    const Buffer<std::byte, Device> scratch(find_inverted_scratch_bytes(static_cast<int64_t>(sizes.size())));
+    HostScratch host_scratch;
     size_t flagged = 0;
     size_t decided = 0;
     for (const testing::RowLayout& layout : testing::kRowLayouts) {
@@ -58,8 +60,10 @@ TYPED_TEST(PolarityDeviceTest, find_inverted_equals_the_cpu_twin_on_close_decisi
         for (const int step : {-1, 0, 1}) {
             src.fill([&](int64_t h, int64_t w, size_t i) { return noise_around_a_middle<TypeParam>(h, w, i, step); });
             std::vector<uint8_t> want(sizes.size(), 9);
-            find_inverted<TypeParam>(workers, src.const_host(), {want.data(), src.count()});
-            find_inverted<TypeParam>(stream, src.const_device(), {device_inverted.data(), src.count()});
+            find_inverted<TypeParam>(workers, src.const_host(), {want.data(), src.count()},
+                                     host_scratch.bytes(find_inverted_scratch_bytes(src.count())));
+            find_inverted<TypeParam>(stream, src.const_device(), {device_inverted.data(), src.count()},
+                                     {scratch.data(), scratch.size()});
             const std::vector<uint8_t> got = testing::to_host(stream, device_inverted);
             EXPECT_EQ(got, want) << "step " << step;
             flagged += static_cast<size_t>(std::count(want.begin(), want.end(), 1));
@@ -84,7 +88,8 @@ TYPED_TEST(PolarityDeviceTest, sums_of_the_largest_values_stay_exact) {
         return image;
     });
     const Buffer<uint8_t, Device> inverted(3);
-    find_inverted<TypeParam>(stream, src.const_device(), {inverted.data(), 3});
+    const Buffer<std::byte, Device> scratch(find_inverted_scratch_bytes(3));
+    find_inverted<TypeParam>(stream, src.const_device(), {inverted.data(), 3}, {scratch.data(), scratch.size()});
     EXPECT_EQ(testing::to_host(stream, inverted), (std::vector<uint8_t>{1, 0, 1}));
 }
 
@@ -92,7 +97,8 @@ TYPED_TEST(PolarityDeviceTest, an_image_without_pixels_gets_no_answer) {
     Stream stream;
     const TwinBatch<TypeParam> src(stream, {{0, 0}, {5, 5}}, testing::kRowLayouts[0]);
     const Buffer<uint8_t, Device> inverted = testing::to_device(stream, std::vector<uint8_t>{77, 77});
-    find_inverted<TypeParam>(stream, src.const_device(), {inverted.data(), 2});
+    const Buffer<std::byte, Device> scratch(find_inverted_scratch_bytes(2));
+    find_inverted<TypeParam>(stream, src.const_device(), {inverted.data(), 2}, {scratch.data(), scratch.size()});
     EXPECT_EQ(testing::to_host(stream, inverted), (std::vector<uint8_t>{77, 0}));
 }
 

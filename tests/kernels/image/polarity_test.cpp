@@ -16,7 +16,8 @@ template <class P>
 uint8_t guess(Image<const P, Host> image, int threads) {
     Workers workers(threads);
     uint8_t inverted = 77;
-    find_inverted<P>(workers, one(image), {&inverted, 1});
+    HostScratch scratch;
+    find_inverted<P>(workers, one(image), {&inverted, 1}, scratch.bytes(find_inverted_scratch_bytes(1)));
     return inverted;
 }
 
