@@ -18,10 +18,6 @@ void log_failure(cudaError_t status, const char* call) {
 DeviceProperties read_properties(int ordinal) {
     cudaDeviceProp raw{};
     CUDA_CHECK(cudaGetDeviceProperties(&raw, ordinal));
-    int memory_clock_khz = 0;
-    int bus_bits = 0;
-    CUDA_CHECK(cudaDeviceGetAttribute(&memory_clock_khz, cudaDevAttrMemoryClockRate, ordinal));
-    CUDA_CHECK(cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, ordinal));
     DeviceProperties device;
     device.ordinal = ordinal;
     device.name = raw.name;
@@ -30,8 +26,6 @@ DeviceProperties read_properties(int ordinal) {
     device.memory_bytes = static_cast<int64_t>(raw.totalGlobalMem);
     device.l2_bytes = raw.l2CacheSize;
     device.shared_bytes_per_block = static_cast<int64_t>(raw.sharedMemPerBlockOptin);
-    // Double data rate: two transfers a clock.
-    device.memory_bytes_per_second = 2.0 * memory_clock_khz * 1e3 * bus_bits / 8;
     CUDA_CHECK(cudaDriverGetVersion(&device.driver_version));
     return device;
 }

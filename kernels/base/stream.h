@@ -45,7 +45,6 @@ struct DeviceProperties {
     int64_t memory_bytes = 0;
     int64_t l2_bytes = 0;
     int64_t shared_bytes_per_block = 0;  // the most one block may opt in to
-    double memory_bytes_per_second = 0;  // theoretical, from clock and bus width
     int driver_version = 0;              // the newest CUDA that the driver knows, as 1000 * major + 10 * minor
 };
 

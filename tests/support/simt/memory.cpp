@@ -216,10 +216,6 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
     *properties = {"CUDA kernels on the CPU", 9, 0, 4, 1 << 20, std::size_t{1} << 32, 227 << 10};
     return cudaSetDevice(ordinal);
 }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
-    *value = attribute == cudaDevAttrMemoryClockRate ? 1000000 : 64;
-    return cudaSetDevice(ordinal);
-}
 cudaError_t cudaDriverGetVersion(int* version) {
     *version = simt::faults().old_driver ? 11080 : 13000;
     return cudaSuccess;
