@@ -156,7 +156,13 @@ void free_device(void* memory) noexcept {
 
 void* allocate_pinned(int64_t bytes) {
     void* memory = nullptr;
-    CUDA_CHECK(cudaMallocHost(&memory, static_cast<size_t>(bytes)));
+    const cudaError_t status = cudaMallocHost(&memory, static_cast<size_t>(bytes));
+    if (status == cudaErrorMemoryAllocation) {
+        throw OutOfPinnedMemory("this machine has not " + std::to_string(bytes >> 10) +
+                                " KiB of memory left that the GPU can copy from: free some, give a smaller --batch, "
+                                "or --device cpu");
+    }
+    CUDA_CHECK(status);
     return memory;
 }
 

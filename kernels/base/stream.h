@@ -113,7 +113,8 @@ public:
     ProfileRange& operator=(const ProfileRange&) = delete;
 };
 
-// Untyped allocation; the typed owners below are what the rest of the project uses.
+// Untyped allocation; the typed owners below are what the rest of the project uses. Throws OutOfDeviceMemory or
+// OutOfPinnedMemory.
 void* allocate_device(int64_t bytes);
 void free_device(void* memory) noexcept;
 void* allocate_pinned(int64_t bytes);

@@ -102,6 +102,7 @@ struct Faults {
 };
 Faults& faults();
 std::size_t device_bytes_in_use();
+    std::atomic<std::size_t> pinned_bytes = ~std::size_t{0} >> 1;  // nor so many of the host's pinned in one piece
 struct Counters {
     std::uint64_t launches, blocks, threads, switches, barriers, collectives;
 };

@@ -260,7 +260,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
-    *p = std::aligned_alloc(256, padded(bytes ? bytes : 1));
+    *p = bytes > simt::faults().pinned_bytes ? nullptr : std::aligned_alloc(256, padded(bytes ? bytes : 1));
     return *p ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* p) {
