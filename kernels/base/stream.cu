@@ -87,9 +87,11 @@ void Stream::synchronize() const {
     CUDA_CHECK(cudaStreamSynchronize(native()));
 }
 
-Event::Event() {
+Event::Event() : Event(cudaEventBlockingSync | cudaEventDisableTiming) {}
+
+Event::Event(unsigned flags) {
     cudaEvent_t event = nullptr;
-    CUDA_CHECK(cudaEventCreate(&event));
+    CUDA_CHECK(cudaEventCreateWithFlags(&event, flags));
     handle_ = Handle<CUevent_st, destroy_event>(event);
 }
 
@@ -103,9 +105,11 @@ void Event::synchronize() const {
     CUDA_CHECK(cudaEventSynchronize(handle_.get()));
 }
 
-double Event::milliseconds_since(const Event& start) const {
+TimedEvent::TimedEvent() : Event(cudaEventDefault) {}
+
+double TimedEvent::milliseconds_since(const TimedEvent& start) const {
     float elapsed = 0;
-    CUDA_CHECK(cudaEventElapsedTime(&elapsed, start.handle_.get(), handle_.get()));
+    CUDA_CHECK(cudaEventElapsedTime(&elapsed, start.native(), native()));
     return elapsed;
 }
 

@@ -80,12 +80,23 @@ public:
     void record(const Stream& stream);
     // `stream` goes on only when this event has been reached.
     void block(const Stream& stream) const;
+    // The host sleeps meanwhile: whoever decodes has use for its core.
     void synchronize() const;
-    // Milliseconds between two reached events.
-    [[nodiscard]] double milliseconds_since(const Event& start) const;
+
+protected:
+    explicit Event(unsigned flags);
+    [[nodiscard]] CUevent_st* native() const { return handle_.get(); }
 
 private:
     Handle<CUevent_st, destroy_event> handle_;
+};
+
+// An event that knows when it was reached, for measuring. The host waits for it awake, so that rounds follow closely.
+class TimedEvent : public Event {
+public:
+    TimedEvent();
+    // Milliseconds between two reached events.
+    [[nodiscard]] double milliseconds_since(const TimedEvent& start) const;
 };
 
 void destroy_graph(CUgraphExec_st* graph);

@@ -99,12 +99,13 @@ struct Faults {
     bool old_driver = false;                                       // the driver is older than the runtime needs
     std::atomic<bool> lost = false;                                // the device answers nothing any more
     std::atomic<std::size_t> device_bytes = ~std::size_t{0} >> 1;  // no more than so many are allocated at a time
+    std::atomic<std::size_t> pinned_bytes = ~std::size_t{0} >> 1;  // nor so many of the host's pinned in one piece
 };
 Faults& faults();
 std::size_t device_bytes_in_use();
-    std::atomic<std::size_t> pinned_bytes = ~std::size_t{0} >> 1;  // nor so many of the host's pinned in one piece
 struct Counters {
     std::uint64_t launches, blocks, threads, switches, barriers, collectives;
+    std::atomic<std::uint64_t> spins;  // waits for an event with which the host would keep its core busy
 };
 Counters& counters();
 
@@ -355,6 +356,7 @@ enum cudaError_t {
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
+    cudaErrorInvalidResourceHandle = 400,
     cudaErrorUnknown = 999,
     cudaErrorStreamCaptureUnsupported = 900,
 };
@@ -388,6 +390,7 @@ struct cudaDeviceProp {
     std::size_t totalGlobalMem, sharedMemPerBlockOptin;
 };
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 cudaError_t cudaMalloc(void** p, std::size_t bytes);
 template <class T>
 cudaError_t cudaMalloc(T** p, std::size_t bytes) {
@@ -441,7 +444,7 @@ cudaError_t cudaDriverGetVersion(int*);
 cudaError_t cudaRuntimeGetVersion(int*);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned);
 cudaError_t cudaStreamDestroy(cudaStream_t);
-cudaError_t cudaEventCreate(cudaEvent_t*);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned);
 cudaError_t cudaEventDestroy(cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);

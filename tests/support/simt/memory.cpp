@@ -200,7 +200,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 
 struct CUevent_st {
-    std::chrono::steady_clock::time_point reached;
+    unsigned flags;
+    std::chrono::steady_clock::time_point reached{};
 };
 
 cudaError_t cudaGetDeviceCount(int* count) {
@@ -232,8 +233,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     delete stream;
     return cudaSuccess;
 }
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-    *event = new CUevent_st;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+    *event = new CUevent_st{flags};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -249,10 +250,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
         return cudaErrorUnknown;
     return stream != nullptr && stream->records ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    simt::counters().spins += (event->flags & cudaEventBlockingSync) == 0;
     return simt::faults().lost ? cudaErrorUnknown : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    if (((start->flags | end->flags) & cudaEventDisableTiming) != 0)
+        return cudaErrorInvalidResourceHandle;
     *milliseconds = std::chrono::duration<float, std::milli>(end->reached - start->reached).count();
     return cudaSuccess;
 }
