@@ -7,6 +7,15 @@
 namespace boneage {
 namespace {
 
+// nvcc lists what it compiles for, oldest first: 800, 900. What is newer runs these kernels too.
+constexpr int kBuiltFor[] = {__CUDA_ARCH_LIST__};
+constexpr int kLeastCapability = kBuiltFor[0] / 10;
+
+// "8.0"
+std::string capability_text(int capability) {
+    return std::to_string(capability / 10) + "." + std::to_string(capability % 10);
+}
+
 // Destructors report and go on: by then the interesting error has been thrown elsewhere.
 void log_failure(cudaError_t status, const char* call) {
     // At process exit the driver may already be gone; there is nothing left to release then.
@@ -59,6 +68,24 @@ std::vector<DeviceProperties> cuda_devices() {
     return devices;
 }
 
+DeviceProperties usable_device(int ordinal) {
+    std::vector<DeviceProperties> devices = cuda_devices();
+    if (devices.empty()) {
+        throw DeviceError("this machine has no GPU that CUDA can use; give --device cpu or auto");
+    }
+    if (ordinal < 0 || ordinal >= static_cast<int>(devices.size())) {
+        throw DeviceError("there is no GPU " + std::to_string(ordinal) + "; GPUs here are numbered from 0 to " +
+                          std::to_string(devices.size() - 1));
+    }
+    DeviceProperties device = std::move(devices[static_cast<size_t>(ordinal)]);
+    if (device.compute_capability < kLeastCapability) {
+        throw DeviceError(device.name + " has compute capability " + capability_text(device.compute_capability) +
+                          ", this program needs " + capability_text(kLeastCapability) +
+                          " or newer: use another GPU or --device cpu");
+    }
+    return device;
+}
+
 void use_device(int ordinal) {
     CUDA_CHECK(cudaSetDevice(ordinal));
 }
@@ -70,13 +97,7 @@ void destroy_event(CUevent_st* event) {
     log_failure(cudaEventDestroy(event), "cudaEventDestroy");
 }
 
-Stream::Stream(int ordinal) {
-    const std::vector<DeviceProperties> devices = cuda_devices();
-    if (ordinal < 0 || ordinal >= static_cast<int>(devices.size())) {
-        throw DeviceError("there is no CUDA device " + std::to_string(ordinal) + "; this machine has " +
-                          std::to_string(devices.size()));
-    }
-    device_ = devices[static_cast<size_t>(ordinal)];
+Stream::Stream(int ordinal) : device_(usable_device(ordinal)) {
     use_device(ordinal);
     cudaStream_t stream = nullptr;
     CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));

@@ -52,6 +52,10 @@ struct DeviceProperties {
 // runtime this program was built with.
 std::vector<DeviceProperties> cuda_devices();
 
+// Device `ordinal`. Throws DeviceError saying what to do when it is not there, or older than what this program's
+// kernels were built for.
+DeviceProperties usable_device(int ordinal);
+
 // Makes device `ordinal` the one on which this thread allocates. Making a Stream does so for its own thread.
 void use_device(int ordinal);
 
@@ -61,7 +65,7 @@ void destroy_event(CUevent_st* event);
 // An ordered queue of work on one device. The device it was made on is current for the calls that take it.
 class Stream {
 public:
-    // Throws DeviceError when there is no device `ordinal`.
+    // Throws DeviceError as usable_device() does.
     explicit Stream(int ordinal = 0);
     [[nodiscard]] CUstream_st* native() const { return handle_.get(); }
     [[nodiscard]] const DeviceProperties& device() const { return device_; }

@@ -26,6 +26,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __align__(n) alignas(n)
+#define __CUDA_ARCH_LIST__ 800, 900
 #define __shared__ static  // blocks run one after another, so one copy serves them all
 
 #define SIMT_VEC(T, name, al)                           \
@@ -96,6 +97,8 @@ Options& options();
 // What may be wrong with the machine; tests set it.
 struct Faults {
     int devices = 1;
+    int compute_capability = 90;
+    bool no_cudnn = false;                                         // for tests/support/cudnn_simt.cpp
     bool old_driver = false;                                       // the driver is older than the runtime needs
     std::atomic<bool> lost = false;                                // the device answers nothing any more
     std::atomic<std::size_t> device_bytes = ~std::size_t{0} >> 1;  // no more than so many are allocated at a time

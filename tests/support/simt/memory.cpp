@@ -214,7 +214,9 @@ cudaError_t cudaSetDevice(int ordinal) {
     return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
-    *properties = {"CUDA kernels on the CPU", 9, 0, 4, 1 << 20, std::size_t{1} << 32, 227 << 10};
+    const int capability = simt::faults().compute_capability;
+    *properties = {"CUDA kernels on the CPU", capability / 10, capability % 10, 4, 1 << 20,
+                   std::size_t{1} << 32,      227 << 10};
     return cudaSetDevice(ordinal);
 }
 cudaError_t cudaDriverGetVersion(int* version) {
