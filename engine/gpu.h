@@ -15,12 +15,15 @@
 
 namespace boneage::session {
 
-// How many GPUs this program can use here. Throws DeviceError when there are some, but the driver or a library is too
-// old or missing.
+// How many GPUs there are, of use or not: see require_gpu(). Throws DeviceError when the driver is too old.
 int gpu_count();
 
-// Why there is none, for people: "this program was built without CUDA".
-std::string why_no_gpu();
+// What a GPU is for: networks need cuDNN, operations on images do without.
+enum class GpuWork : uint8_t { images, networks };
+
+// Throws DeviceError saying what to do when GPU `ordinal` cannot be used for that: it is not there, it is older than
+// what this program was built for, or the driver or a library is too old or missing.
+void require_gpu(int ordinal, GpuWork work);
 
 class GpuScorer {
 public:
@@ -36,6 +39,7 @@ public:
 
 // Throws DeviceError saying what to do when GPU `ordinal` cannot be used.
 std::unique_ptr<GpuScorer> make_gpu_scorer(const pipeline::Models& models, const Options& options, int ordinal);
+// Needs cuDNN only once it segments.
 std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal);
 
 struct GpuTrainingOptions {
@@ -66,8 +70,5 @@ std::unique_ptr<GpuTraining> make_gpu_training(int ordinal, const GpuTrainingOpt
 
 // "NVIDIA H200", for people.
 std::string gpu_name(int ordinal);
-// What lowering must know of the networks' steps on a GPU.
-plan::Traits gpu_traits();
-plan::TrainingTraits gpu_training_traits();
 
 }  // namespace boneage::session

@@ -77,24 +77,26 @@ int gpu_count() {
     return static_cast<int>(cuda_devices().size());
 }
 
-std::string why_no_gpu() {
-    return "this machine has no GPU that CUDA can use; give --device cpu or auto";
+void require_gpu(int ordinal, GpuWork work) {
+    usable_device(ordinal);
+    if (work == GpuWork::networks) {
+        cudnn::require_library();
+    }
 }
 
 std::unique_ptr<GpuScorer> make_gpu_scorer(const pipeline::Models& models, const Options& options, int ordinal) {
-    if (gpu_count() == 0) {
-        throw DeviceError(why_no_gpu());
-    }
     return std::make_unique<CudaScorer>(models, options, ordinal);
 }
 
 std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal) {
-    if (gpu_count() == 0) {
-        throw DeviceError(why_no_gpu());
-    }
     struct Owner {
         explicit Owner(int number)
-            : stream(number), backend(cudnn::make_backend(stream)), applier(pipeline::make_applier(stream, *backend)) {}
+            : stream(number), applier(pipeline::make_applier(stream, [this]() -> plan::Backend& {
+                  if (!backend) {
+                      backend = cudnn::make_backend(stream);
+                  }
+                  return *backend;
+              })) {}
         Stream stream;
         std::unique_ptr<plan::Backend> backend;
         std::unique_ptr<pipeline::Applier> applier;
@@ -104,22 +106,11 @@ std::shared_ptr<pipeline::Applier> make_gpu_applier(int ordinal) {
 }
 
 std::unique_ptr<GpuTraining> make_gpu_training(int ordinal, const GpuTrainingOptions& options) {
-    if (gpu_count() == 0) {
-        throw DeviceError(why_no_gpu());
-    }
     return std::make_unique<CudaTraining>(ordinal, options);
 }
 
 std::string gpu_name(int ordinal) {
-    return cuda_devices().at(static_cast<size_t>(ordinal)).name;
-}
-
-plan::Traits gpu_traits() {
-    return cudnn::kTraits;
-}
-
-plan::TrainingTraits gpu_training_traits() {
-    return cudnn::kTrainingTraits;
+    return usable_device(ordinal).name;
 }
 
 }  // namespace boneage::session

@@ -2,40 +2,39 @@
 #include "engine/gpu.h"
 
 namespace boneage::session {
+namespace {
+
+[[noreturn]] void refuse() {
+    throw DeviceError(
+        "this program was built without CUDA; give --device cpu or auto, or build it with the CUDA toolkit installed "
+        "and cmake --preset release -DBONEAGE_CUDA=ON");
+}
+
+}  // namespace
 
 int gpu_count() {
     return 0;
 }
 
-std::string why_no_gpu() {
-    return "this program was built without CUDA; give --device cpu or auto, or build it with the CUDA toolkit "
-           "installed "
-           "and cmake --preset release -DBONEAGE_CUDA=ON";
+void require_gpu(int /*ordinal*/, GpuWork /*work*/) {
+    refuse();
 }
 
 std::unique_ptr<GpuScorer> make_gpu_scorer(const pipeline::Models& /*models*/, const Options& /*options*/,
                                            int /*ordinal*/) {
-    throw DeviceError(why_no_gpu());
+    refuse();
 }
 
 std::shared_ptr<pipeline::Applier> make_gpu_applier(int /*ordinal*/) {
-    throw DeviceError(why_no_gpu());
+    refuse();
 }
 
 std::unique_ptr<GpuTraining> make_gpu_training(int /*ordinal*/, const GpuTrainingOptions& /*options*/) {
-    throw DeviceError(why_no_gpu());
+    refuse();
 }
 
 std::string gpu_name(int /*ordinal*/) {
-    throw DeviceError(why_no_gpu());
-}
-
-plan::Traits gpu_traits() {
-    throw DeviceError(why_no_gpu());
-}
-
-plan::TrainingTraits gpu_training_traits() {
-    throw DeviceError(why_no_gpu());
+    refuse();
 }
 
 }  // namespace boneage::session

@@ -49,8 +49,8 @@ struct CpuApplier {
     std::unique_ptr<pipeline::Applier> applier = pipeline::make_applier(1, *backend);
 };
 
-std::shared_ptr<pipeline::Applier> applier_on(const std::string& device) {
-    if (const std::optional<int> gpu = choose_gpu(device)) {
+std::shared_ptr<pipeline::Applier> applier_on(const std::string& device, session::GpuWork gpu_work) {
+    if (const std::optional<int> gpu = choose_gpu(device, gpu_work)) {
         std::cerr << "computing on " << session::gpu_name(*gpu) << '\n';
         return session::make_gpu_applier(*gpu);
     }
@@ -67,16 +67,16 @@ void check_out(const std::string& out) {
     }
 }
 
-ExitCode run_stage(const ApplyOptions& options, const Operation& operation) {
+ExitCode run_stage(const ApplyOptions& options, const Operation& operation, session::GpuWork gpu_work) {
     check_out(options.out);
-    const auto applier = applier_on(options.device);
+    const auto applier = applier_on(options.device, gpu_work);
     const Picture result = operation(*applier, read(options.in), options);
     std::visit([&]<class P>(const HostImage<P>& image) { io::write_png<P>(options.out, image.view()); }, result);
     return ExitCode::all_well;
 }
 
 ExitCode print_contrast(const ApplyOptions& options) {
-    const auto applier = applier_on(options.device);
+    const auto applier = applier_on(options.device, session::GpuWork::images);
     const Picture picture = read(options.in);
     const ContrastStats stats = applier->contrast(picture, options.threshold);
     nlohmann::ordered_json json;
@@ -124,9 +124,10 @@ Picture segment(pipeline::Applier& applier, const Picture& picture, const ApplyO
     return applier.segment(picture, {*spec, model.parameters()}, recipe);
 }
 
-// Adds a stage that reads IN and writes OUT.
+// Adds a stage that reads IN and writes OUT; `gpu_work` is what a GPU does for it.
 CLI::App& add_stage(CLI::App& apply_command, Work& work, const Shared& options, const char* heading, const char* name,
-                    const char* description, const std::string& example, Operation operation) {
+                    const char* description, const std::string& example, Operation operation,
+                    session::GpuWork gpu_work = session::GpuWork::images) {
     CLI::App* stage = add_command(apply_command, heading, name, description,
                                   ("boneage apply " + std::string(name) + " " + example).c_str());
     stage->add_option("in", options->in, "The picture to read: PNG, JPEG or BMP")->type_name("IN")->required();
@@ -134,8 +135,8 @@ CLI::App& add_stage(CLI::App& apply_command, Work& work, const Shared& options, 
         ->type_name("OUT")
         ->required();
     add_device_option(*stage, options->device);
-    stage->final_callback([options, &work, operation = std::move(operation)] {
-        work = [options, operation] { return run_stage(*options, operation); };
+    stage->final_callback([options, &work, operation = std::move(operation), gpu_work] {
+        work = [options, operation, gpu_work] { return run_stage(*options, operation, gpu_work); };
     });
     return *stage;
 }
@@ -272,7 +273,7 @@ void add_apply(CLI::App& program, Work& work) {
     add_clahe(*command, work, options);
     add_sharpen(*command, work, options);
     CLI::App& stage = add_stage(*command, work, options, kPictures, "segment", "Find the hand: a mask of the same size",
-                                "hand.png mask.png", segment);
+                                "hand.png mask.png", segment, session::GpuWork::networks);
     stage
         .add_option("--segmenter", options->segmenter,
                     "The model that finds it (default: unet.safetensors in $BONEAGE_WEIGHTS, else in weights/)")

@@ -1,7 +1,6 @@
 #include "tools/options.h"
 
 #include "engine/errors.h"
-#include "engine/gpu.h"
 
 #include <charconv>
 #include <cstdio>
@@ -38,8 +37,8 @@ void add_precision_option(CLI::App& command, plan::Precision& precision) {
         ->group("Speed");
 }
 
-void add_device_option(CLI::App& command, std::string& device) {
-    command.add_option("--device", device, "Where to compute: auto, cpu, cuda or cuda:N (the Nth GPU, from 0)")
+void add_device_option(CLI::App& command, std::string& device, const std::string& what) {
+    command.add_option("--device", device, what + ": auto, cpu, cuda or cuda:N (the Nth GPU, from 0)")
         ->type_name("DEVICE")
         ->capture_default_str()
         ->group("Speed");
@@ -61,17 +60,9 @@ ImageSize size_of(const std::string& text, const char* option, int64_t least, in
                      ", not \"" + text + "\"");
 }
 
-std::optional<int> choose_gpu(const std::string& device) {
-    if (device == "cpu") {
+std::optional<int> named_gpu(const std::string& device) {
+    if (device == "auto" || device == "cpu") {
         return std::nullopt;
-    }
-    if (device == "auto") {
-        try {
-            return session::gpu_count() > 0 ? std::optional(0) : std::nullopt;
-        } catch (const DeviceError& error) {
-            std::fprintf(stderr, "computing without the GPU: %s\n", error.what());
-            return std::nullopt;
-        }
     }
     int gpu = 0;
     constexpr std::string_view kPrefix = "cuda:";
@@ -85,13 +76,29 @@ std::optional<int> choose_gpu(const std::string& device) {
         throw UsageError("--device " + device +
                          " is unknown; give auto, cpu, cuda or cuda:N with N counting GPUs from 0");
     }
-    const int count = session::gpu_count();
-    if (count == 0) {
-        throw DeviceError("--device " + device + " cannot be used: " + session::why_no_gpu());
+    return gpu;
+}
+
+std::optional<int> choose_gpu(const std::string& device, session::GpuWork work) {
+    if (device == "auto") {
+        try {
+            if (session::gpu_count() == 0) {
+                return std::nullopt;
+            }
+            session::require_gpu(0, work);
+            return 0;
+        } catch (const DeviceError& error) {
+            std::fprintf(stderr, "computing without the GPU: %s\n", error.what());
+            return std::nullopt;
+        }
     }
-    if (gpu >= count) {
-        throw DeviceError("--device " + device + " cannot be used: GPUs here are numbered from 0 to " +
-                          std::to_string(count - 1));
+    const std::optional<int> gpu = named_gpu(device);
+    if (gpu) {
+        try {
+            session::require_gpu(*gpu, work);
+        } catch (const DeviceError& error) {
+            throw DeviceError("--device " + device + " cannot be used: " + error.what());
+        }
     }
     return gpu;
 }
@@ -113,7 +120,7 @@ void check_autotune(bool autotune, const std::string& device, std::optional<int>
     if (device == "cpu") {
         throw UsageError("--autotune measures what is fastest on a GPU; leave it out with --device cpu");
     }
-    std::fprintf(stderr, "--autotune has no effect: there is no GPU here\n");
+    std::fprintf(stderr, "--autotune has no effect: no GPU computes\n");
 }
 
 }  // namespace boneage::tools

@@ -1,6 +1,7 @@
 // What several subcommands share: how they look in the help, and options of one meaning everywhere.
 #pragma once
 
+#include "engine/gpu.h"
 #include "engine/pipeline/stages.h"
 #include "engine/plan/plan.h"
 
@@ -42,16 +43,19 @@ CLI::Validator one_word_of(std::map<std::string, Enum> words) {
 // --precision f32|tf32|bf16|f16, one meaning everywhere.
 void add_precision_option(CLI::App& command, plan::Precision& precision);
 
-// --device auto|cpu|cuda[:N], kept as text until the command runs.
-void add_device_option(CLI::App& command, std::string& device);
-// The GPU to compute on, or none for the CPU; auto takes the first GPU there is. UsageError when `device` is none of
-// these; DeviceError, saying what to do, when it asks for a GPU that cannot be used.
-std::optional<int> choose_gpu(const std::string& device);
+// --device auto|cpu|cuda[:N], kept as text until the command runs; `what` is chosen so.
+void add_device_option(CLI::App& command, std::string& device, const std::string& what = "Where to compute");
+// The GPU that `device` names, there or not: 0 for cuda, none for auto and cpu. UsageError when it is none of these.
+std::optional<int> named_gpu(const std::string& device);
+// The GPU to compute on, or none for the CPU. auto takes the first GPU; where it cannot be used for `work`, standard
+// error says why and the CPU computes. UsageError as named_gpu(); DeviceError, saying what to do, when `device` names a
+// GPU that cannot be used.
+std::optional<int> choose_gpu(const std::string& device, session::GpuWork work = session::GpuWork::networks);
 
 // --autotune. `results` is what may differ with it: "ages".
 void add_autotune_option(CLI::App& command, bool& autotune, const std::string& results);
 // Once the GPU is chosen: UsageError when --autotune was given with --device cpu; says on standard error that it has no
-// effect where auto found no GPU.
+// effect where auto took the CPU.
 void check_autotune(bool autotune, const std::string& device, std::optional<int> gpu);
 
 // "640x480": width, then height, each from `least` to `most`. UsageError naming the option otherwise.

@@ -1,6 +1,6 @@
 // boneage plan: prints what a network will do, step by step, before anything runs.
+#include "engine/cudnn/traits.h"
 #include "engine/errors.h"
-#include "engine/gpu.h"
 #include "engine/io/model_file.h"
 #include "engine/onednn/backend.h"
 #include "engine/onednn/training_backend.h"
@@ -104,6 +104,16 @@ TrainOptions device_options(const PlanOptions& given) {
     return options;
 }
 
+// Nothing without --measure.
+std::unique_ptr<TrainDevice> measuring_device(const PlanOptions& given) {
+    return given.measure ? std::make_unique<TrainDevice>(device_options(given)) : nullptr;
+}
+
+// Whether a GPU's steps are printed, for which one that is named need not be there.
+bool on_gpu(const PlanOptions& given) {
+    return named_gpu(given.device) || choose_gpu(given.device);
+}
+
 // What it finds, of executors of both kinds, with inputs like an image's.
 template <class Executor, class... Params>
 plan::Measurement measure(TrainDevice& device, const PlanOptions& given, Executor& executor, const Params&... params) {
@@ -133,16 +143,17 @@ void print_training(const PlanOptions& given) {
     options.precision = given.precision;
     options.recompute = given.recompute;
     options.loss = given.net == "unet" ? plan::Loss::segmentation : plan::Loss::absolute_error;
-    options.traits =
-        given.device == "cuda" ? session::gpu_training_traits() : onednn::make_training_backend(1)->traits();
     const net::Graph graph = network(given);
+    const std::unique_ptr<TrainDevice> device = measuring_device(given);
+    options.traits = device          ? device->backend().traits()
+                     : on_gpu(given) ? cudnn::kTrainingTraits
+                                     : onednn::make_training_backend(1)->traits();
     const plan::TrainingPlan lowered = plan::lower_training(graph, options);
     std::optional<plan::Measurement> measured;
-    if (given.measure) {
-        TrainDevice device(device_options(given));
-        plan::TrainingExecutor executor(lowered, device.backend(), io::initial_parameters(graph, 1),
+    if (device) {
+        plan::TrainingExecutor executor(lowered, device->backend(), io::initial_parameters(graph, 1),
                                         {.averages = true});
-        measured = measure(device, given, executor, AdamParams{});
+        measured = measure(*device, given, executor, AdamParams{});
     }
     const plan::Measurement* found = measured ? &*measured : nullptr;
     std::cout << (given.json ? plan::as_json(lowered, found) : plan::as_table(lowered, found));
@@ -166,15 +177,17 @@ ExitCode print_plan(const PlanOptions& given) {
     if (given.sex_input) {
         options.rerun = {"sex"};
     }
-    options.traits = given.device == "cuda" ? session::gpu_traits() : onednn::make_backend({})->traits();
     const net::Graph graph = network(given);
-    const plan::Plan lowered = plan::lower(graph, options);
     const plan::Machine* machine = given.roof.empty() ? nullptr : &plan::machine(given.roof);
+    const std::unique_ptr<TrainDevice> device = measuring_device(given);
+    options.traits = device          ? device->judge().traits()
+                     : on_gpu(given) ? cudnn::kTraits
+                                     : onednn::make_backend({})->traits();
+    const plan::Plan lowered = plan::lower(graph, options);
     std::optional<plan::Measurement> measured;
-    if (given.measure) {
-        TrainDevice device(device_options(given));
-        plan::Executor executor(lowered, device.judge(), io::initial_parameters(graph, 1));
-        measured = measure(device, given, executor);
+    if (device) {
+        plan::Executor executor(lowered, device->judge(), io::initial_parameters(graph, 1));
+        measured = measure(*device, given, executor);
     }
     const plan::Measurement* found = measured ? &*measured : nullptr;
     std::cout << (given.json ? plan::as_json(lowered, machine, found) : plan::as_table(lowered, machine, found));
@@ -228,10 +241,8 @@ void add_plan(CLI::App& program, Work& work) {
         ->add_option("--roof", given->roof,
                      "Add the least time each step can take on an h200, h100, a100 or l40s: a model, no measurement")
         ->type_name("DEVICE");
-    command->add_option("--device", given->device, "Whose steps to print: cpu or cuda, which needs no GPU for this")
-        ->type_name("DEVICE")
-        ->check(CLI::IsMember({"cpu", "cuda"}))
-        ->capture_default_str();
+    add_device_option(*command, given->device,
+                      "Whose steps to print; a GPU that is named must be there for --measure only");
     command->add_flag("--train", given->train,
                       "Print a step of training instead: forward, loss and backward, and the memory that it takes");
     command->add_flag("--recompute", given->recompute, "With --train: as `boneage train --recompute` does it");

@@ -27,7 +27,7 @@ public:
 private:
     Stream stream_;
     Buffer<std::byte, Device> flush_;  // several times as large as L2
-    Event begin_, end_;
+    TimedEvent begin_, end_;
     std::optional<double> copy_bytes_per_second_;
 };
 

@@ -181,6 +181,10 @@ std::unique_ptr<plan::Backend> make_backend(Stream& stream, const BackendOptions
     return std::make_unique<GpuBackend>(stream, options);
 }
 
+void require_library() {
+    library_version();
+}
+
 std::string describe() {
     const int64_t version = library_version();
     return "cuDNN " + std::to_string(version / 10000) + "." + std::to_string(version / 100 % 100) + "." +

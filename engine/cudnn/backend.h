@@ -1,6 +1,7 @@
 // Runs plans on a GPU: convolutions by cuDNN graphs, everything else by this project's kernels.
 #pragma once
 
+#include "engine/cudnn/traits.h"  // IWYU pragma: export
 #include "engine/plan/backend.h"
 #include "kernels/base/stream.h"
 
@@ -19,17 +20,13 @@ struct BackendOptions {
     std::function<void(std::string_view graph)> preparing;
 };
 
-// What plans must be lowered with to run here.
-inline constexpr plan::Traits kTraits{.conv_reads_slices = true,
-                                      .conv_writes_slices = true,
-                                      .residual_in_place = false,
-                                      .direct_transposed_conv = false,
-                                      .channel_block = 1};
-
 // Everything is queued on `stream`, which must outlive the back end. Built plans are kept in cache_folder(). Engines
 // are chosen for one batch size and used for all where cuDNN allows it, because the order of a sum is the engine's.
 // Throws DeviceError when cuDNN is missing or too old, or refuses the device.
 std::unique_ptr<plan::Backend> make_backend(Stream& stream, const BackendOptions& options = {});
+
+// Loads cuDNN. Throws DeviceError saying what to do when it is missing or of another major version.
+void require_library();
 
 // "cuDNN 9.19.0"
 std::string describe();

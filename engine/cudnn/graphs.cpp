@@ -312,8 +312,8 @@ Plan Plan::autotune(const Stream& stream, const Context& context, const GraphSpe
     }
     // The frontend's own measuring needs every suggestion built, and a second CUDA runtime; building one makes it the
     // one that runs.
-    Event begin;
-    Event end;
+    TimedEvent begin;
+    TimedEvent end;
     int64_t fastest = -1;
     double least = 0.0;
     int64_t measured = 0;

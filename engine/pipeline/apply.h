@@ -9,6 +9,7 @@
 #include "kernels/image/resize.h"
 #include "kernels/image/sharpen.h"
 
+#include <functional>
 #include <memory>
 #include <variant>
 
@@ -38,7 +39,8 @@ public:
 
 // On the CPU; `backend` runs the segmenter and must outlive the applier.
 std::unique_ptr<Applier> make_applier(int threads, plan::Backend& backend);
-// On a device, where CUDA is built; `backend` must queue its work on `stream`, and both must outlive the applier.
-std::unique_ptr<Applier> make_applier(Stream& stream, plan::Backend& backend);
+// On a device, where CUDA is built; `backend` is called for what runs the segmenter once one is to run. That must queue
+// its work on `stream`, and both must outlive the applier.
+std::unique_ptr<Applier> make_applier(Stream& stream, std::function<plan::Backend&()> backend);
 
 }  // namespace boneage::pipeline

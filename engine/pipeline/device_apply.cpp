@@ -9,7 +9,8 @@ class DeviceSide {
 public:
     using Space = Device;
 
-    DeviceSide(Stream& stream, plan::Backend& backend) : stream_(stream), backend_(backend) {}
+    DeviceSide(Stream& stream, std::function<plan::Backend&()> backend)
+        : stream_(stream), backend_(std::move(backend)) {}
 
     // One image, and behind it one of 0x0.
     template <class P>
@@ -85,7 +86,7 @@ public:
     template <class P>
     void segment(const Held<P>& canvas, const Held<uint8_t>& mask, const SegmenterSource& source,
                  const Recipe& recipe) {
-        DeviceSegmenter segmenter(source, recipe, backend_, plan::Precision::f32, 1);
+        DeviceSegmenter segmenter(source, recipe, backend_(), plan::Precision::f32, 1);
         const ImageSize size = fit_inside(canvas.image.height, canvas.image.width, recipe.segment.long_side);
         const Held<P> working = make<P>(size);
         const Held<float> logits = make<float>(size);
@@ -119,14 +120,14 @@ private:
     }
 
     Stream& stream_;
-    plan::Backend& backend_;
+    std::function<plan::Backend&()> backend_;
     Buffer<std::byte, Device> scratch_;
 };
 
 }  // namespace
 
-std::unique_ptr<Applier> make_applier(Stream& stream, plan::Backend& backend) {
-    return std::make_unique<ApplierOn<DeviceSide>>(DeviceSide(stream, backend));
+std::unique_ptr<Applier> make_applier(Stream& stream, std::function<plan::Backend&()> backend) {
+    return std::make_unique<ApplierOn<DeviceSide>>(DeviceSide(stream, std::move(backend)));
 }
 
 }  // namespace boneage::pipeline

@@ -27,6 +27,9 @@ Result guarded(const Body& body) {
         return failed(error.code().c_str(), error.what());
     } catch (const OutOfDeviceMemory&) {
         return failed("out_of_memory", "there is not enough memory on the device for this image");
+    } catch (const OutOfPinnedMemory&) {
+        return failed("out_of_memory",
+                      "this machine has not enough memory that the device can copy from for this image");
     } catch (const std::bad_alloc&) {
         return failed("out_of_memory", "there is not enough memory for this image");
     } catch (const ContractError& error) {

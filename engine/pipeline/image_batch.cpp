@@ -48,7 +48,7 @@ std::optional<Image<P, Host>> ImageBatch::reserve(int64_t height, int64_t width,
         const int64_t wanted = std::max(bytes, std::min(bytes * capacity_, kMostRoom));
         try {
             grow(wanted);
-        } catch (const OutOfDeviceMemory&) {
+        } catch (const OutOfMemory&) {
             if (wanted == bytes) {
                 throw;
             }

@@ -26,7 +26,7 @@ public:
     // Pinned memory for one more image, rows aligned, to be filled with its pixels before the batch is started.
     // Nothing when the batch is full, has images of the other type, or has no room left; an empty batch makes room for
     // any image. `true_size`, where given, is the size before somebody squashed the radiograph to this one. Throws
-    // OutOfDeviceMemory when there is none to be had.
+    // OutOfMemory when there is none to be had.
     template <class P>
     std::optional<Image<P, Host>> reserve(int64_t height, int64_t width,
                                           const std::optional<ImageSize>& true_size = std::nullopt);

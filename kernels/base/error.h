@@ -35,10 +35,20 @@ public:
     using Error::Error;
 };
 
-// A device has no room for what was asked: a smaller batch may fit.
-class OutOfDeviceMemory : public DeviceError {
+// There is no room for what a device was asked: a smaller batch may fit.
+class OutOfMemory : public DeviceError {
 public:
     using DeviceError::DeviceError;
+};
+// On the device itself.
+class OutOfDeviceMemory : public OutOfMemory {
+public:
+    using OutOfMemory::OutOfMemory;
+};
+// In the host's memory that a device copies from and to.
+class OutOfPinnedMemory : public OutOfMemory {
+public:
+    using OutOfMemory::OutOfMemory;
 };
 
 // A caller broke a function's contract: a defect in this program, never a user's mistake.

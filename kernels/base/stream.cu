@@ -7,6 +7,15 @@
 namespace boneage {
 namespace {
 
+// nvcc lists what it compiles for, oldest first: 800, 900. What is newer runs these kernels too.
+constexpr int kBuiltFor[] = {__CUDA_ARCH_LIST__};
+constexpr int kLeastCapability = kBuiltFor[0] / 10;
+
+// "8.0"
+std::string capability_text(int capability) {
+    return std::to_string(capability / 10) + "." + std::to_string(capability % 10);
+}
+
 // Destructors report and go on: by then the interesting error has been thrown elsewhere.
 void log_failure(cudaError_t status, const char* call) {
     // At process exit the driver may already be gone; there is nothing left to release then.
@@ -18,10 +27,6 @@ void log_failure(cudaError_t status, const char* call) {
 DeviceProperties read_properties(int ordinal) {
     cudaDeviceProp raw{};
     CUDA_CHECK(cudaGetDeviceProperties(&raw, ordinal));
-    int memory_clock_khz = 0;
-    int bus_bits = 0;
-    CUDA_CHECK(cudaDeviceGetAttribute(&memory_clock_khz, cudaDevAttrMemoryClockRate, ordinal));
-    CUDA_CHECK(cudaDeviceGetAttribute(&bus_bits, cudaDevAttrGlobalMemoryBusWidth, ordinal));
     DeviceProperties device;
     device.ordinal = ordinal;
     device.name = raw.name;
@@ -30,8 +35,6 @@ DeviceProperties read_properties(int ordinal) {
     device.memory_bytes = static_cast<int64_t>(raw.totalGlobalMem);
     device.l2_bytes = raw.l2CacheSize;
     device.shared_bytes_per_block = static_cast<int64_t>(raw.sharedMemPerBlockOptin);
-    // Double data rate: two transfers a clock.
-    device.memory_bytes_per_second = 2.0 * memory_clock_khz * 1e3 * bus_bits / 8;
     CUDA_CHECK(cudaDriverGetVersion(&device.driver_version));
     return device;
 }
@@ -65,6 +68,24 @@ std::vector<DeviceProperties> cuda_devices() {
     return devices;
 }
 
+DeviceProperties usable_device(int ordinal) {
+    std::vector<DeviceProperties> devices = cuda_devices();
+    if (devices.empty()) {
+        throw DeviceError("this machine has no GPU that CUDA can use; give --device cpu or auto");
+    }
+    if (ordinal < 0 || ordinal >= static_cast<int>(devices.size())) {
+        throw DeviceError("there is no GPU " + std::to_string(ordinal) + "; GPUs here are numbered from 0 to " +
+                          std::to_string(devices.size() - 1));
+    }
+    DeviceProperties device = std::move(devices[static_cast<size_t>(ordinal)]);
+    if (device.compute_capability < kLeastCapability) {
+        throw DeviceError(device.name + " has compute capability " + capability_text(device.compute_capability) +
+                          ", this program needs " + capability_text(kLeastCapability) +
+                          " or newer: use another GPU or --device cpu");
+    }
+    return device;
+}
+
 void use_device(int ordinal) {
     CUDA_CHECK(cudaSetDevice(ordinal));
 }
@@ -76,13 +97,7 @@ void destroy_event(CUevent_st* event) {
     log_failure(cudaEventDestroy(event), "cudaEventDestroy");
 }
 
-Stream::Stream(int ordinal) {
-    const std::vector<DeviceProperties> devices = cuda_devices();
-    if (ordinal < 0 || ordinal >= static_cast<int>(devices.size())) {
-        throw DeviceError("there is no CUDA device " + std::to_string(ordinal) + "; this machine has " +
-                          std::to_string(devices.size()));
-    }
-    device_ = devices[static_cast<size_t>(ordinal)];
+Stream::Stream(int ordinal) : device_(usable_device(ordinal)) {
     use_device(ordinal);
     cudaStream_t stream = nullptr;
     CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
@@ -93,9 +108,11 @@ void Stream::synchronize() const {
     CUDA_CHECK(cudaStreamSynchronize(native()));
 }
 
-Event::Event() {
+Event::Event() : Event(cudaEventBlockingSync | cudaEventDisableTiming) {}
+
+Event::Event(unsigned flags) {
     cudaEvent_t event = nullptr;
-    CUDA_CHECK(cudaEventCreate(&event));
+    CUDA_CHECK(cudaEventCreateWithFlags(&event, flags));
     handle_ = Handle<CUevent_st, destroy_event>(event);
 }
 
@@ -109,9 +126,11 @@ void Event::synchronize() const {
     CUDA_CHECK(cudaEventSynchronize(handle_.get()));
 }
 
-double Event::milliseconds_since(const Event& start) const {
+TimedEvent::TimedEvent() : Event(cudaEventDefault) {}
+
+double TimedEvent::milliseconds_since(const TimedEvent& start) const {
     float elapsed = 0;
-    CUDA_CHECK(cudaEventElapsedTime(&elapsed, start.handle_.get(), handle_.get()));
+    CUDA_CHECK(cudaEventElapsedTime(&elapsed, start.native(), native()));
     return elapsed;
 }
 
@@ -162,7 +181,13 @@ void free_device(void* memory) noexcept {
 
 void* allocate_pinned(int64_t bytes) {
     void* memory = nullptr;
-    CUDA_CHECK(cudaMallocHost(&memory, static_cast<size_t>(bytes)));
+    const cudaError_t status = cudaMallocHost(&memory, static_cast<size_t>(bytes));
+    if (status == cudaErrorMemoryAllocation) {
+        throw OutOfPinnedMemory("this machine has not " + std::to_string(bytes >> 10) +
+                                " KiB of memory left that the GPU can copy from: free some, give a smaller --batch, "
+                                "or --device cpu");
+    }
+    CUDA_CHECK(status);
     return memory;
 }
 

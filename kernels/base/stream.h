@@ -45,13 +45,16 @@ struct DeviceProperties {
     int64_t memory_bytes = 0;
     int64_t l2_bytes = 0;
     int64_t shared_bytes_per_block = 0;  // the most one block may opt in to
-    double memory_bytes_per_second = 0;  // theoretical, from clock and bus width
     int driver_version = 0;              // the newest CUDA that the driver knows, as 1000 * major + 10 * minor
 };
 
 // The devices this process can use; empty when there is none. Throws DeviceError when the driver is too old for the
 // runtime this program was built with.
 std::vector<DeviceProperties> cuda_devices();
+
+// Device `ordinal`. Throws DeviceError saying what to do when it is not there, or older than what this program's
+// kernels were built for.
+DeviceProperties usable_device(int ordinal);
 
 // Makes device `ordinal` the one on which this thread allocates. Making a Stream does so for its own thread.
 void use_device(int ordinal);
@@ -62,7 +65,7 @@ void destroy_event(CUevent_st* event);
 // An ordered queue of work on one device. The device it was made on is current for the calls that take it.
 class Stream {
 public:
-    // Throws DeviceError when there is no device `ordinal`.
+    // Throws DeviceError as usable_device() does.
     explicit Stream(int ordinal = 0);
     [[nodiscard]] CUstream_st* native() const { return handle_.get(); }
     [[nodiscard]] const DeviceProperties& device() const { return device_; }
@@ -81,12 +84,23 @@ public:
     void record(const Stream& stream);
     // `stream` goes on only when this event has been reached.
     void block(const Stream& stream) const;
+    // The host sleeps meanwhile: whoever decodes has use for its core.
     void synchronize() const;
-    // Milliseconds between two reached events.
-    [[nodiscard]] double milliseconds_since(const Event& start) const;
+
+protected:
+    explicit Event(unsigned flags);
+    [[nodiscard]] CUevent_st* native() const { return handle_.get(); }
 
 private:
     Handle<CUevent_st, destroy_event> handle_;
+};
+
+// An event that knows when it was reached, for measuring. The host waits for it awake, so that rounds follow closely.
+class TimedEvent : public Event {
+public:
+    TimedEvent();
+    // Milliseconds between two reached events.
+    [[nodiscard]] double milliseconds_since(const TimedEvent& start) const;
 };
 
 void destroy_graph(CUgraphExec_st* graph);
@@ -114,7 +128,8 @@ public:
     ProfileRange& operator=(const ProfileRange&) = delete;
 };
 
-// Untyped allocation; the typed owners below are what the rest of the project uses.
+// Untyped allocation; the typed owners below are what the rest of the project uses. Throws OutOfDeviceMemory or
+// OutOfPinnedMemory.
 void* allocate_device(int64_t bytes);
 void free_device(void* memory) noexcept;
 void* allocate_pinned(int64_t bytes);

@@ -24,6 +24,7 @@ protected:
         simt::faults().old_driver = false;
         simt::faults().lost = false;
         simt::faults().device_bytes = SIZE_MAX / 2;
+        simt::faults().pinned_bytes = SIZE_MAX / 2;
     }
 
     void add(const io::DecodedImage& image) {
@@ -112,6 +113,36 @@ TEST_F(Faults, an_image_that_memory_cannot_hold_is_one_row_and_the_others_go_on)
     EXPECT_EQ(rows[1].result.status, pipeline::Status::error);
     EXPECT_EQ(rows[1].result.reason, "out_of_memory");
     EXPECT_EQ(rows[2].result.status, pipeline::Status::ok) << rows[2].result.message;
+}
+
+TEST_F(Faults, an_image_that_cannot_be_pinned_is_one_row_that_does_not_blame_the_device) {
+    add(disc(60, 60));
+    add(disc(900, 900));
+    add(disc(400, 400));
+    const auto device = testing::make_test_device();
+    pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 4});
+    simt::faults().pinned_bytes = 400000;  // one of the last image, but not four
+    const std::vector<Row> rows = scored(pipeline);
+    EXPECT_EQ(failure_, "");
+    ASSERT_EQ(rows.size(), 3U);
+    EXPECT_EQ(rows[0].result.status, pipeline::Status::ok) << rows[0].result.message;
+    EXPECT_EQ(rows[1].result.reason, "out_of_memory");
+    EXPECT_EQ(rows[1].result.message,
+              "this machine has not enough memory that the device can copy from for this image");
+    EXPECT_EQ(rows[2].result.status, pipeline::Status::ok) << rows[2].result.message;
+}
+
+TEST_F(Faults, memory_that_cannot_be_pinned_is_said_to_be_the_machines) {
+    simt::faults().pinned_bytes = 1 << 20;
+    EXPECT_NO_THROW(PinnedBuffer<std::byte>(1 << 20));
+    try {
+        PinnedBuffer<std::byte>(3 << 20);
+        FAIL() << "more than can be pinned";
+    } catch (const OutOfPinnedMemory& error) {
+        EXPECT_EQ(std::string(error.what()),
+                  "this machine has not 3072 KiB of memory left that the GPU can copy from: free some, give a smaller "
+                  "--batch, or --device cpu");
+    }
 }
 
 TEST_F(Faults, a_device_that_vanishes_ends_the_run_in_one_sentence_and_keeps_the_rows_so_far) {

@@ -1,6 +1,7 @@
 // The runner itself: kernels with planted bugs must be caught, and correct ones must run the same in any order.
 #include "kernels/base/launch.cuh"
 
+#include <chrono>
 #include <gtest/gtest.h>
 #include <numeric>
 #include <vector>
@@ -199,6 +200,34 @@ TEST(SimtRunner, streams_know_their_device_and_refuse_one_that_is_not_there) {
     EXPECT_EQ(Stream(0).device().compute_capability, 90);
     EXPECT_THROW(Stream(1), DeviceError);
     EXPECT_EQ(cuda_devices().size(), 1U);
+}
+
+struct Peeked : Event {
+    using Event::native;
+};
+
+TEST(SimtRunner, an_event_is_waited_for_asleep_and_takes_no_time) {
+    const Stream stream;
+    Peeked event;
+    const uint64_t spins = simt::counters().spins;
+    event.record(stream);
+    event.synchronize();
+    EXPECT_EQ(simt::counters().spins, spins);
+    float milliseconds = 0;
+    EXPECT_EQ(cudaEventElapsedTime(&milliseconds, event.native(), event.native()), cudaErrorInvalidResourceHandle);
+}
+
+TEST(SimtRunner, a_timed_event_tells_how_long_after_another_it_was_reached) {
+    const Stream stream;
+    TimedEvent begin;
+    TimedEvent end;
+    begin.record(stream);
+    const auto before = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - before < std::chrono::milliseconds(2)) {
+    }
+    end.record(stream);
+    end.synchronize();
+    EXPECT_GE(end.milliseconds_since(begin), 2.0);
 }
 
 __global__ void add_kernel(int* out, int value) {

@@ -158,6 +158,29 @@ TEST(PlanCommand, measures_every_step_and_all_of_them) {
     EXPECT_NE(refused.err.find("say how --measure computes"), std::string::npos) << refused.err;
 }
 
+TEST(PlanCommand, prints_a_gpus_steps_where_there_is_none) {
+    const auto steps = [&](const char* device, const std::vector<std::string>& more) {
+        std::vector<std::string> all{"resnet34", "--size", "64", "--batch", "2", "--device", device};
+        all.insert(all.end(), more.begin(), more.end());
+        return planned(all)["steps"];
+    };
+    EXPECT_TRUE(steps("cuda", {}) != steps("cpu", {})) << "a GPU adds to nothing in place";
+    EXPECT_TRUE(steps("cuda", {}) == steps("cuda:3", {}));
+    EXPECT_TRUE(steps("cuda", {"--train"}) == steps("cuda:3", {"--train"}));
+    const auto roofed = planned({"resnet34", "--batch", "64", "--device", "cuda:0", "--roof", "h100"});
+    EXPECT_GT(roofed["totals"]["roof_us"].get<double>(), 0.0);
+}
+
+TEST(PlanCommand, takes_the_devices_that_scoring_takes) {
+    EXPECT_FALSE(planned({"unet", "--size", "64", "--device", "auto"})["steps"].empty());
+    const Ran unknown = run_program({"plan", "unet", "--device", "cuda:x"});
+    EXPECT_EQ(unknown.code, 2);
+    EXPECT_NE(unknown.err.find("--device cuda:x is unknown"), std::string::npos) << unknown.err;
+    const Ran missing = run_program({"plan", "unet", "--size", "64", "--device", "cuda:99", "--measure"});
+    EXPECT_EQ(missing.code, 3);
+    EXPECT_NE(missing.err.find("--device cuda:99 cannot be used: "), std::string::npos) << missing.err;
+}
+
 TEST(PlanCommand, says_why_a_training_step_cannot_be_planned) {
     const auto reason = [](const std::vector<std::string>& arguments) {
         std::vector<std::string> all{"plan", "resnet34", "--train"};

@@ -51,7 +51,7 @@ TEST(DeviceApply, every_operation_equals_the_cpus) {
     const auto backend = onednn::make_backend({});
     const auto cpu = make_applier(1, *backend);
     const auto test_device = testing::make_test_device();
-    const auto device = make_applier(test_device->stream(), test_device->backend());
+    const auto device = make_applier(test_device->stream(), [&]() -> plan::Backend& { return test_device->backend(); });
 
     const Recipe recipe = testing::small_recipe();
     const SegmenterSource segmenter{testing::kBrightSpec, testing::bright_weights(0.5F)};

@@ -26,6 +26,7 @@
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __align__(n) alignas(n)
+#define __CUDA_ARCH_LIST__ 800, 900
 #define __shared__ static  // blocks run one after another, so one copy serves them all
 
 #define SIMT_VEC(T, name, al)                           \
@@ -96,14 +97,18 @@ Options& options();
 // What may be wrong with the machine; tests set it.
 struct Faults {
     int devices = 1;
+    int compute_capability = 90;
+    bool no_cudnn = false;                                         // for tests/support/cudnn_simt.cpp
     bool old_driver = false;                                       // the driver is older than the runtime needs
     std::atomic<bool> lost = false;                                // the device answers nothing any more
     std::atomic<std::size_t> device_bytes = ~std::size_t{0} >> 1;  // no more than so many are allocated at a time
+    std::atomic<std::size_t> pinned_bytes = ~std::size_t{0} >> 1;  // nor so many of the host's pinned in one piece
 };
 Faults& faults();
 std::size_t device_bytes_in_use();
 struct Counters {
     std::uint64_t launches, blocks, threads, switches, barriers, collectives;
+    std::atomic<std::uint64_t> spins;  // waits for an event with which the host would keep its core busy
 };
 Counters& counters();
 
@@ -354,6 +359,7 @@ enum cudaError_t {
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
+    cudaErrorInvalidResourceHandle = 400,
     cudaErrorUnknown = 999,
     cudaErrorStreamCaptureUnsupported = 900,
 };
@@ -386,8 +392,8 @@ struct cudaDeviceProp {
     int major, minor, multiProcessorCount, l2CacheSize;
     std::size_t totalGlobalMem, sharedMemPerBlockOptin;
 };
-enum cudaDeviceAttr { cudaDevAttrMemoryClockRate = 36, cudaDevAttrGlobalMemoryBusWidth = 37 };
 constexpr unsigned cudaStreamNonBlocking = 1;
+constexpr unsigned cudaEventDefault = 0, cudaEventBlockingSync = 1, cudaEventDisableTiming = 2;
 cudaError_t cudaMalloc(void** p, std::size_t bytes);
 template <class T>
 cudaError_t cudaMalloc(T** p, std::size_t bytes) {
@@ -437,12 +443,11 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t, void (*)(void*), void*);
 cudaError_t cudaGetDeviceCount(int*);
 cudaError_t cudaSetDevice(int);
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp*, int);
-cudaError_t cudaDeviceGetAttribute(int*, cudaDeviceAttr, int);
 cudaError_t cudaDriverGetVersion(int*);
 cudaError_t cudaRuntimeGetVersion(int*);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned);
 cudaError_t cudaStreamDestroy(cudaStream_t);
-cudaError_t cudaEventCreate(cudaEvent_t*);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t*, unsigned);
 cudaError_t cudaEventDestroy(cudaEvent_t);
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t);
 cudaError_t cudaEventSynchronize(cudaEvent_t);

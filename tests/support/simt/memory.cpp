@@ -200,7 +200,8 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 
 struct CUevent_st {
-    std::chrono::steady_clock::time_point reached;
+    unsigned flags;
+    std::chrono::steady_clock::time_point reached{};
 };
 
 cudaError_t cudaGetDeviceCount(int* count) {
@@ -213,11 +214,9 @@ cudaError_t cudaSetDevice(int ordinal) {
     return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
-    *properties = {"CUDA kernels on the CPU", 9, 0, 4, 1 << 20, std::size_t{1} << 32, 227 << 10};
-    return cudaSetDevice(ordinal);
-}
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int ordinal) {
-    *value = attribute == cudaDevAttrMemoryClockRate ? 1000000 : 64;
+    const int capability = simt::faults().compute_capability;
+    *properties = {"CUDA kernels on the CPU", capability / 10, capability % 10, 4, 1 << 20,
+                   std::size_t{1} << 32,      227 << 10};
     return cudaSetDevice(ordinal);
 }
 cudaError_t cudaDriverGetVersion(int* version) {
@@ -236,8 +235,8 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     delete stream;
     return cudaSuccess;
 }
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
-    *event = new CUevent_st;
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
+    *event = new CUevent_st{flags};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
@@ -253,10 +252,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
         return cudaErrorUnknown;
     return stream != nullptr && stream->records ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+    simt::counters().spins += (event->flags & cudaEventBlockingSync) == 0;
     return simt::faults().lost ? cudaErrorUnknown : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+    if (((start->flags | end->flags) & cudaEventDisableTiming) != 0)
+        return cudaErrorInvalidResourceHandle;
     *milliseconds = std::chrono::duration<float, std::milli>(end->reached - start->reached).count();
     return cudaSuccess;
 }
@@ -264,7 +266,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
-    *p = std::aligned_alloc(256, padded(bytes ? bytes : 1));
+    *p = bytes > simt::faults().pinned_bytes ? nullptr : std::aligned_alloc(256, padded(bytes ? bytes : 1));
     return *p ? cudaSuccess : cudaErrorMemoryAllocation;
 }
 cudaError_t cudaFreeHost(void* p) {
