@@ -9,6 +9,7 @@ endfunction()
 
 # boneage_mutant(NAME KERNEL TESTED FROM TO [SOURCES...]): kernels/KERNEL with its only FROM replaced by TO, run through the
 # device tests of TESTED. Passes when that program says that a test failed. SOURCES include a KERNEL that is a header.
+# Within boneage_mutant_that_checks_see() the kernel announces its accesses, and it passes when the checks say WORDS.
 function(boneage_mutant name kernel tested from to)
     file(READ ${PROJECT_SOURCE_DIR}/kernels/${kernel} text)
     string(FIND "${text}" "${from}" first)
@@ -43,9 +44,22 @@ function(boneage_mutant name kernel tested from to)
     target_link_libraries(mutant_${name} PRIVATE boneage_options boneage_kernels_simt boneage_test_support GTest::gtest_main)
     add_test(NAME mutant.${name}_is_caught COMMAND mutant_${name} --gtest_fail_fast)
     # A sanitizer may see it before the test does.
-    set_tests_properties(mutant.${name}_is_caught PROPERTIES LABELS "simt" TIMEOUT 300
-                         PASS_REGULAR_EXPRESSION "[0-9]+ FAILED TEST|ERROR: AddressSanitizer")
+    set(sign "[0-9]+ FAILED TEST|ERROR: AddressSanitizer")
+    if(DEFINED words)
+        target_sources(mutant_${name} PRIVATE $<TARGET_OBJECTS:boneage_simt_checks>)
+        set_source_files_properties(${compiled} PROPERTIES COMPILE_OPTIONS "${BONEAGE_ANNOUNCING}")
+        set(sign "${words}")
+    endif()
+    set_tests_properties(mutant.${name}_is_caught PROPERTIES LABELS "simt" TIMEOUT 300 PASS_REGULAR_EXPRESSION "${sign}")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/${kernel})
+endfunction()
+
+# boneage_mutant_that_checks_see(NAME WORDS KERNEL TESTED FROM TO): a mutant whose results stay right, whatever the order of
+# threads.
+function(boneage_mutant_that_checks_see name words kernel tested from to)
+    if(NOT BONEAGE_SANITIZE)
+        boneage_mutant(${name} ${kernel} ${tested} "${from}" "${to}")
+    endif()
 endfunction()
 
 # The same tests of the real kernels, in the same order of threads, pass.
@@ -83,3 +97,16 @@ boneage_mutant(pool_one_row_too_many nn/pool.cu pool "v < bottom" "v <= bottom")
 boneage_mutant(linear_misses_the_last_weight nn/linear.cu linear "k < src.c" "k < src.c - 1")
 boneage_mutant(overlay_one_column_short image/overlay.cu overlay
     "if (x >= dst.width)" "if (x + 1 >= dst.width)")
+
+# What the runner, which runs one block after another, cannot show in results: an update that blocks lose to each other.
+boneage_mutant_that_checks_see(contrast_adds_blocks_without_atomics "of another block .*, and nothing orders the two"
+    image/contrast.cu contrast
+    "atomicAdd(counts + table * kDigits + digit, sum);" "counts[table * kDigits + digit] += sum;")
+# Threads that all read the same before one of them changes it: a barrier that no order of this runner misses.
+boneage_mutant_that_checks_see(contrast_without_barrier_before_the_next_search "of this block .*, and nothing orders the two"
+    image/contrast.cu contrast
+    "    const RankedDigit answer = found;\n    __syncthreads();  // `found` may be reused by the next call\n"
+    "    const RankedDigit answer = found;\n")
+# A row behind the last is read, and what it gives is thrown away.
+boneage_mutant_that_checks_see(linear_reads_one_row_too_many "reads .* but the buffer there has"
+    nn/linear.cu linear "    if (inside) {" "    if (output <= dst.size()) {")

@@ -17,7 +17,7 @@ void in_every_order(const Body& body) {
     const simt::Options before = simt::options();
     for (const simt::Order order : {simt::Order::ascending, simt::Order::descending, simt::Order::shuffled}) {
         for (const unsigned seed : {1U, 2U, 3U}) {
-            simt::options() = {order, seed, 3, true, false};
+            simt::options() = {order, seed, 3, true};
             body();
         }
     }

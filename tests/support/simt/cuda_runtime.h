@@ -87,11 +87,10 @@ struct Error : std::runtime_error {
 
 enum class Order { ascending, descending, shuffled };
 struct Options {
-    Order order = Order::ascending;   // of the threads in a block and of the blocks in the grid
-    unsigned seed = 1;                // for Shuffled and for yields
-    unsigned yield_every = 0;         // n: about one atomic in n lets other threads run first
-    bool strict_exit = true;          // a thread that returned must not be missing at a __syncthreads
-    bool race_across_blocks = false;  // ThreadSanitizer builds: leave the blocks of a grid unordered
+    Order order = Order::ascending;  // of the threads in a block and of the blocks in the grid
+    unsigned seed = 1;               // for Shuffled and for yields
+    unsigned yield_every = 0;        // n: about one atomic in n lets other threads run first
+    bool strict_exit = true;         // a thread that returned must not be missing at a __syncthreads
 };
 Options& options();
 // What may be wrong with the machine; tests set it.
@@ -125,7 +124,9 @@ void maybe_yield();
 void* dynamic_shared();
 // Fails where `p` points into shared memory: what a kernel calls works on global memory alone.
 void global_only(const void* p, const char* name, Site);
-void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), void* context);
+// Runs `body` on `context`, the kernel with its arguments, as every thread of the grid.
+void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), void* context,
+         std::size_t context_bytes);
 bool is_device_pointer(const void*);
 int lane();
 inline void device_fence(bool) {
@@ -490,7 +491,7 @@ cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* c, void (*kernel)(P...)
                 auto* made = static_cast<Call*>(x);
                 std::apply(made->kernel, made->params);
             },
-            &call);
+            &call, sizeof call);
         return cudaSuccess;
     });
 }

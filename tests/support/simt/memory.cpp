@@ -51,10 +51,15 @@ Access::~Access() {
     device_access(false);
 }
 
-bool inside(const void* p, std::size_t n) {
+Allocation allocation_before(const void* p) {
     const std::lock_guard lock(mutex);
-    auto it = allocations.upper_bound(static_cast<const char*>(p));
-    return it != allocations.begin() && (--it, static_cast<const char*>(p) + n <= it->first + it->second);
+    const auto next = allocations.upper_bound(static_cast<const char*>(p));
+    return next == allocations.begin() ? Allocation{} : Allocation{std::prev(next)->first, std::prev(next)->second};
+}
+
+bool inside(const void* p, std::size_t n) {
+    const auto [start, bytes] = allocation_before(p);
+    return start && static_cast<const char*>(p) + n <= start + bytes;
 }
 
 bool is_device_pointer(const void* p) {

@@ -8,6 +8,13 @@ namespace simt {
 // True when the `n` bytes at `p` lie inside one allocation.
 bool inside(const void* p, std::size_t n);
 
+struct Allocation {
+    const char* start;
+    std::size_t bytes;
+};
+// The last allocation that starts at or before `p`, or an empty one.
+Allocation allocation_before(const void* p);
+
 // While one lives, device memory may be read and written; otherwise AddressSanitizer builds report any access.
 struct Access {
     Access();

@@ -1,10 +1,10 @@
 // Runs CUDA kernels on the CPU: a fiber for each thread of a block, one block after another, on one host
 // thread. Deterministic: the same options and seed give the same interleaving.
-// Compile without -fsanitize=thread even in ThreadSanitizer builds, but with SIMT_TSAN defined.
 #include "cuda_runtime.h"
 #include "fiber.h"
 #include "memory.h"
 #include "sanitizer.h"
+#include "watch.h"
 #include "words.h"
 
 #include <cstdio>
@@ -15,15 +15,8 @@
 #include <sys/mman.h>
 #include <vector>
 
-#ifdef SIMT_TSAN
-#include <sanitizer/tsan_interface.h>
-extern "C" {
-void __tsan_acquire(void*);
-void __tsan_release(void*);
-}
-#endif
-
-extern "C" char __data_start, _end;  // by the linker: where static variables lie, and with them the __shared__ ones
+// By the linker: where the program begins, and where static variables lie, the __shared__ ones among them.
+extern "C" const char __executable_start, __data_start, _end;
 
 namespace simt {
 namespace {
@@ -51,7 +44,6 @@ struct Thread {
     int source;
     unsigned long long value, result;
     Finish finish;
-    void* tsan = nullptr;
 };
 struct Warp {
     unsigned alive, waiting;
@@ -71,44 +63,20 @@ bool progress, running;
 int votes[4];
 void (*g_body)(void*);
 void* g_context;
+std::size_t g_context_bytes;
 unsigned char* g_shared;
 std::size_t g_shared_bytes;
 std::string failure;
 std::minstd_rand rng;
-#ifdef SIMT_TSAN
-void* tsan_main;
-long tsan_start, tsan_end;
-// A thread leaving a barrier must not inherit what others did on their way to the next one: two tokens by
-// turns, 8 bytes each since ThreadSanitizer merges smaller ones, and an own epoch from there on.
-struct Tokens {
-    long barrier[2], warp[32][2];
-};
-long own_token[1024];
-// ThreadSanitizer forgets the accesses of a thread when its number is given out again, soon after it ended, and
-// has about 8000 numbers: end the threads of a launch as late as that allows.
-std::deque<void*> tsan_dead;
-void tsan_bury(std::size_t keep) {
-    for (; tsan_dead.size() > keep; tsan_dead.pop_front())
-        __tsan_destroy_fiber(tsan_dead.front());
-}
-std::vector<Tokens> tsan_tokens;
-Tokens* tsan;
-unsigned barrier_turn, warp_turn[32];
-#define SIMT_TSAN_DO(x) x
-#else
-#define SIMT_TSAN_DO(x)
-#endif
-
 unsigned index_of(const Thread& t) {
     return unsigned(&t - threads.data());
 }
 
-void enter(Fiber& to, Fiber& from, [[maybe_unused]] void* tsan, [[maybe_unused]] bool dying = false) {
+void enter(Fiber& to, Fiber& from, [[maybe_unused]] bool dying = false) {
     ++g_counters.switches;
 #ifdef SIMT_ASAN
     __sanitizer_start_switch_fiber(dying ? nullptr : &from.fake_stack, to.bottom, to.size);
 #endif
-    SIMT_TSAN_DO(__tsan_switch_to_fiber(tsan, __tsan_switch_to_fiber_no_sync);)
     swap_to(from.context, to.context);
 #ifdef SIMT_ASAN
     __sanitizer_finish_switch_fiber(from.fake_stack, nullptr, nullptr);
@@ -120,24 +88,13 @@ void entry();
 Fiber* take_fiber() {
     if (spare.empty()) {
         constexpr std::size_t guard = 4096;
-#ifndef SIMT_TSAN
         auto* p = static_cast<char*>(
             mmap(nullptr, kStack + guard, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
         if (p == MAP_FAILED)
             throw std::bad_alloc();
         mprotect(p, guard, PROT_NONE);  // running off the stack faults instead of corrupting a neighbour
-        constexpr int many = 1;
-#else  // one mapping for many stacks: a launch may need a stack for each of its threads
-        constexpr int many = 256;
-        auto* p = static_cast<char*>(mmap(nullptr, many * (kStack + guard), PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-        if (p == MAP_FAILED)
-            throw std::bad_alloc();
-#endif
-        for (int i = 0; i < many; ++i) {
-            fibers.push_back({p + guard + i * (kStack + guard), kStack, {}, nullptr});
-            spare.push_back(&fibers.back());
-        }
+        fibers.push_back({p + guard, kStack, {}, nullptr});
+        spare.push_back(&fibers.back());
     }
     Fiber* f = spare.back();
     spare.pop_back();
@@ -169,20 +126,16 @@ void become(Thread& t) {
 
 void leave(bool dying = false) {  // hand over to the next thread, or to the main fiber at the end of a sweep
     Fiber& from = *self->fiber;
-#ifndef SIMT_TSAN
     if (Thread* t = failure.empty() ? next() : nullptr) {
         if (dying && t->state == State::fresh)
             return;  // unreachable: entry() adopts fresh threads itself
         if (t->state == State::fresh)
             t->fiber = take_fiber();
         become(*t);
-        enter(*t->fiber, from, nullptr, dying);
+        enter(*t->fiber, from, dying);
         return;
     }
-    enter(main_fiber, from, nullptr, dying);
-#else
-    enter(main_fiber, from, tsan_main, dying);
-#endif
+    enter(main_fiber, from, dying);
 }
 
 std::string whereabouts(const Thread& t, const char* of = "") {
@@ -209,7 +162,8 @@ void try_barrier() {
     at_barrier = 0;
     votes[1] = votes[2] = votes[3] = 0;
     ++g_counters.barriers;
-    SIMT_TSAN_DO(++barrier_turn;)
+    if (watch)
+        watch->barrier_passed();
 }
 
 void try_collective(unsigned warp, unsigned mask) {
@@ -238,7 +192,8 @@ void try_collective(unsigned warp, unsigned mask) {
     }
     w.waiting &= ~group;
     ++g_counters.collectives;
-    SIMT_TSAN_DO(++warp_turn[warp];)
+    if (watch && std::strcmp(first.what, "__syncwarp") == 0)  // shuffles do not order memory
+        watch->warp_met(warp, group);
 }
 
 void entry() {
@@ -247,9 +202,9 @@ void entry() {
         __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif
         for (;;) {
-            SIMT_TSAN_DO(__tsan_acquire(&tsan_start);)
+            in_kernel = true;
             g_body(g_context);
-            SIMT_TSAN_DO(__tsan_release(&tsan_end);)
+            in_kernel = false;
             Thread& me = *self;
             me.state = State::returned;
             ++done;
@@ -258,7 +213,6 @@ void entry() {
             for (unsigned left = warps[warp].waiting; left; left = left & (left - 1) & warps[warp].waiting)
                 try_collective(warp, threads[warp * 32 + __builtin_ctz(left)].mask);
             try_barrier();
-#ifndef SIMT_TSAN
             const unsigned at = cursor;
             if (Thread* t = next()) {
                 if (t->state == State::fresh) {
@@ -270,26 +224,16 @@ void entry() {
                 cursor = at;
             }
             spare.push_back(me.fiber);
-#endif
             leave(true);
         }
     }
 }
 
 void resume(Thread& t) {
-    if (t.state == State::fresh) {
+    if (t.state == State::fresh)
         t.fiber = take_fiber();
-        SIMT_TSAN_DO(tsan_bury(6000); t.tsan = __tsan_create_fiber(0);)
-    }
     become(t);
-    enter(*t.fiber, main_fiber, t.tsan);
-#ifdef SIMT_TSAN
-    if (t.state == State::returned) {
-        retired.push_back(t.fiber);
-        t.fiber = nullptr;
-        tsan_dead.push_back(t.tsan);
-    }
-#endif
+    enter(*t.fiber, main_fiber);
 }
 
 std::string stuck() {
@@ -328,6 +272,7 @@ void run_block() {
         Thread& t = threads[i];
         t.idx = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
         t.state = State::fresh;
+        t.fiber = nullptr;  // the one it had is another's, or spare
     }
     for (unsigned w = 0; w * 32 < count; ++w)
         warps[w] = {count - w * 32 >= 32 ? ~0u : (1u << (count - w * 32)) - 1, 0};
@@ -347,12 +292,16 @@ void run_block() {
         return;
     for (unsigned i = 0; i < count; ++i)
         if (threads[i].state != State::returned && threads[i].fiber) {
-#ifndef SIMT_TSAN
             retired.push_back(threads[i].fiber);
-#endif
             threads[i].fiber = nullptr;
         }
     throw Error(std::exchange(failure, {}));
+}
+
+bool lies_in(const void* p, std::size_t n, const void* start, std::size_t bytes) {
+    const auto at = reinterpret_cast<std::uintptr_t>(p);
+    const auto from = reinterpret_cast<std::uintptr_t>(start);
+    return at >= from && n <= bytes && at - from <= bytes - n;
 }
 
 void recycle() {
@@ -371,10 +320,24 @@ Counters& counters() {
 void* dynamic_shared() {
     return g_shared;
 }
+Memory memory_of(const void* p, std::size_t n) {
+    if (lies_in(p, n, self->fiber->bottom, self->fiber->size) || lies_in(p, n, g_context, g_context_bytes))
+        return Memory::own;
+    if (lies_in(p, n, g_shared, g_shared_bytes) || lies_in(p, n, &__data_start, std::size_t(&_end - &__data_start)))
+        return Memory::shared;
+    return lies_in(p, n, &__executable_start, std::size_t(&__data_start - &__executable_start)) ? Memory::constant
+                                                                                                : Memory::global;
+}
+unsigned current_thread() {
+    return index_of(*self);
+}
+void fail_in_kernel(const std::string& message) {
+    in_kernel = false;
+    fail([&] { return thread_text(self->idx) + " " + message; });
+}
 void global_only(const void* p, const char* name, Site site) {
-    const auto* at = static_cast<const char*>(p);
-    const auto* dynamic = reinterpret_cast<const char*>(g_shared);
-    if ((dynamic && at >= dynamic && at < dynamic + g_shared_bytes) || (at >= &__data_start && at < &_end))
+    const OutOfKernel out;
+    if (memory_of(p, 1) == Memory::shared)
         fail([&] { return call_text(self->idx, name, site) + " on shared memory, but it is for global memory"; });
 }
 int lane() {
@@ -382,6 +345,7 @@ int lane() {
 }
 
 int barrier(int predicate, int kind, const char* name, Site site) {
+    const OutOfKernel out;
     Thread& me = *self;
     me.what = name;
     me.site = site;
@@ -398,16 +362,15 @@ int barrier(int predicate, int kind, const char* name, Site site) {
     votes[kind] += predicate != 0;
     ++at_barrier;
     me.state = State::at_barrier;
-    SIMT_TSAN_DO(long* token = &tsan->barrier[barrier_turn & 1]; __tsan_release(token);)
     try_barrier();
     if (me.state != State::ready)
         leave();
-    SIMT_TSAN_DO(__tsan_acquire(token); __tsan_release(&own_token[index_of(me)]);)
     return int(me.result);
 }
 
 unsigned long long collective(unsigned mask, unsigned long long value, int source, Finish finish, const char* name,
                               Site site) {
+    const OutOfKernel out;
     Thread& me = *self;
     const unsigned warp = index_of(me) / 32;
     if (!(mask >> lane() & 1))
@@ -420,24 +383,20 @@ unsigned long long collective(unsigned mask, unsigned long long value, int sourc
     me.finish = finish;
     me.state = State::at_collective;
     warps[warp].waiting |= 1u << lane();
-    [[maybe_unused]] const bool orders = std::strcmp(name, "__syncwarp") == 0;  // shuffles do not order memory
-    SIMT_TSAN_DO(long* token = &tsan->warp[warp][warp_turn[warp] & 1]; if (orders) __tsan_release(token);)
     try_collective(warp, mask);
     if (me.state != State::ready)
         leave();
-    SIMT_TSAN_DO(if (orders) {
-        __tsan_acquire(token);
-        __tsan_release(&own_token[index_of(me)]);
-    })
     return me.result;
 }
 
 void maybe_yield() {
+    const OutOfKernel out;
     if (g_options.yield_every && rng() % g_options.yield_every == 0)
         leave();  // still Ready: resumed in the next sweep
 }
 
-void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), void* context) {
+void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), void* context,
+         std::size_t context_bytes) {
     if (running)
         throw Error("a kernel launched a kernel");
     struct Guard {
@@ -452,6 +411,7 @@ void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), v
     } guard;
     g_body = body;
     g_context = context;
+    g_context_bytes = context_bytes;
     gridDim = grid;
     blockDim = block;
     count = block.x * block.y * block.z;
@@ -467,30 +427,25 @@ void run(dim3 grid, dim3 block, std::size_t shared_bytes, void (*body)(void*), v
         main_fiber.bottom = static_cast<char*>(p);
     }
 #endif
-    SIMT_TSAN_DO(tsan_main = __tsan_get_current_fiber(); __tsan_release(&tsan_start);)
     std::vector<unsigned> blocks;
     permute(blocks, grid.x * grid.y * grid.z);
-    SIMT_TSAN_DO(tsan_tokens.assign(blocks.size(), {});)
+    if (watch)
+        watch->launch_begins();
     for (unsigned b : blocks) {
-        SIMT_TSAN_DO(tsan = &tsan_tokens[b];)
         blockIdx = {b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
         std::free(g_shared);
         g_shared = nullptr;
+        g_shared_bytes = shared_bytes;
         if (shared_bytes) {
             g_shared = static_cast<unsigned char*>(std::malloc(shared_bytes));
-            g_shared_bytes = shared_bytes;
             std::memset(g_shared, 0xcd, shared_bytes);
         }
+        if (watch)
+            watch->block_begins();
         run_block();
         ++g_counters.blocks;
         g_counters.threads += count;
-        SIMT_TSAN_DO(if (!g_options.race_across_blocks) {
-            __tsan_acquire(&tsan_end);
-            __tsan_release(&tsan_start);
-            recycle();
-        })
     }
-    SIMT_TSAN_DO(__tsan_acquire(&tsan_end); tsan_bury(0);)
 }
 
 }  // namespace simt
