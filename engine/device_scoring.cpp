@@ -176,7 +176,7 @@ void decode(std::span<const Input> inputs, Loads& loads, RowOrder& order) {
                 });
                 if (failure.status == pipeline::Status::error) {
                     failure.elapsed_ms = milliseconds_since(start);
-                    order.give(i, {input.source, input.sex, std::move(failure)});
+                    order.give(i, {input.source, input.sex, std::move(failure), i});
                 }
             }
         }
@@ -208,14 +208,29 @@ public:
                 return;
             }
             if (load == nullptr || under_way_.size() == 2) {
-                const auto [first, started] = under_way_.front();
-                give(*first, pipeline_.finish(first->images, sexes_of(*first)), started);
-                under_way_.pop_front();
+                finish_first();
             }
         }
     }
 
+    // After run_all() has thrown: rows of what is under way, as far as the device still answers.
+    void finish_rest() noexcept {
+        try {
+            while (!under_way_.empty()) {
+                finish_first();
+            }
+        } catch (...) {
+            under_way_.clear();  // what ended the run is known already
+        }
+    }
+
 private:
+    void finish_first() {
+        const auto [first, started] = under_way_.front();
+        under_way_.pop_front();
+        give(*first, pipeline_.finish(first->images, sexes_of(*first)), started);
+    }
+
     [[nodiscard]] std::vector<pipeline::Sex> sexes_of(const Load& load) const {
         std::vector<pipeline::Sex> sexes;
         for (const Entry& entry : load.entries) {
@@ -243,7 +258,8 @@ private:
         for (size_t i = 0; i < results.size(); ++i) {
             const Entry& entry = load.entries[i];
             results[i].elapsed_ms = entry.decode_ms + each_ms;
-            order_.give(entry.input, {inputs_[entry.input].source, inputs_[entry.input].sex, std::move(results[i])});
+            const Input& input = inputs_[entry.input];
+            order_.give(entry.input, {input.source, input.sex, std::move(results[i]), entry.input});
         }
         loads_.release(load);
     }
@@ -281,11 +297,13 @@ void score_on_device(pipeline::DevicePipeline& pipeline, std::span<const Input> 
     for (int i = 0; i < decoders; ++i) {
         threads.emplace_back([&] { decode(inputs, loads, order); });
     }
+    Runs runs(pipeline, inputs, folders, loads, order);
     try {
-        Runs(pipeline, inputs, folders, loads, order).run_all();
+        runs.run_all();
     } catch (...) {
         order.fail(std::current_exception());
         loads.stop();
+        runs.finish_rest();
     }
 }
 

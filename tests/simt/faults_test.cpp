@@ -6,6 +6,7 @@
 #include "tests/support/pipeline_cases.h"
 #include "tests/support/test_device.h"
 
+#include <climits>
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
@@ -24,6 +25,8 @@ protected:
         simt::faults().old_driver = false;
         simt::faults().lost = false;
         simt::faults().device_bytes = SIZE_MAX / 2;
+        simt::faults().waits = INT_MAX;
+        simt::faults().graphs = INT_MAX;
     }
 
     void add(const io::DecodedImage& image) {
@@ -33,20 +36,15 @@ protected:
         inputs_.push_back({path, name, pipeline::Sex::male, std::nullopt});
     }
 
-    // Rows by `batch` at a time; `after` is called with the number of rows so far. What ended the run is in failure_.
-    std::vector<Row> scored(pipeline::DevicePipeline& pipeline, const std::function<void(size_t)>& after = nullptr) {
+    // What ended the run is in failure_.
+    std::vector<Row> scored(pipeline::DevicePipeline& pipeline, int decoders = 2) {
         std::vector<Row> rows;
-        const RowSink sink = [&](const Row& row) {
-            rows.push_back(row);
-            if (after) {
-                after(rows.size());
-            }
-        };
+        const RowSink sink = [&](const Row& row) { rows.push_back(row); };
         const std::atomic<bool> stop = false;
         RowOrder order(inputs_.size(), 1, 12, sink, stop);
-        score_on_device(pipeline, inputs_, {}, 2, order);
+        score_on_device(pipeline, inputs_, {}, decoders, order);
         try {
-            order.finish();
+            order.finish_with_gaps();
         } catch (const DeviceError& error) {
             failure_ = error.what();
         }
@@ -57,6 +55,15 @@ protected:
     std::vector<Input> inputs_;
     std::string failure_;
 };
+
+// Ages in the order of the inputs, each row with its own name.
+void expect_ages(const std::vector<Row>& rows, const std::vector<Input>& inputs) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+        EXPECT_TRUE(i == 0 || rows[i - 1].input < rows[i].input);
+        EXPECT_EQ(rows[i].source, inputs[rows[i].input].source);
+        EXPECT_EQ(rows[i].result.status, pipeline::Status::ok) << rows[i].source << ": " << rows[i].result.message;
+    }
+}
 
 // How much memory a pipeline of so many images takes.
 size_t bytes_for(int64_t batch) {
@@ -114,23 +121,48 @@ TEST_F(Faults, an_image_that_memory_cannot_hold_is_one_row_and_the_others_go_on)
     EXPECT_EQ(rows[2].result.status, pipeline::Status::ok) << rows[2].result.message;
 }
 
-TEST_F(Faults, a_device_that_vanishes_ends_the_run_in_one_sentence_and_keeps_the_rows_so_far) {
+TEST_F(Faults, a_device_that_vanishes_ends_the_run_in_one_sentence_and_keeps_every_finished_row) {
     for (int i = 0; i < 12; ++i) {
         add(disc(60, 50 + i));
     }
-    const auto device = testing::make_test_device();
     {
-        pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 2});
-        const std::vector<Row> rows = scored(pipeline, [](size_t count) { simt::faults().lost = count >= 4; });
-        ASSERT_GE(rows.size(), 4U);
-        ASSERT_LT(rows.size(), inputs_.size());
-        for (const Row& row : rows) {
-            EXPECT_EQ(row.result.status, pipeline::Status::ok) << row.result.message;
-        }
+        const auto device = testing::make_test_device();
+        pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 1});
+        simt::faults().waits = 5;
+        const std::vector<Row> rows = scored(pipeline);
+        EXPECT_EQ(rows.size(), 5U) << "one for each batch that was waited for";
+        expect_ages(rows, inputs_);
         EXPECT_NE(failure_.find("the GPU failed: unknown error"), std::string::npos) << failure_;
         EXPECT_NE(failure_.find("--device cpu"), std::string::npos) << failure_;
-        repair();
     }
+}
+
+// Batches of 8-bit images run while the second image waits for another of its type.
+TEST_F(Faults, rows_behind_one_that_the_device_did_not_get_to_are_kept) {
+    for (int i = 0; i < 12; ++i) {
+        add(i == 1 ? disc<uint16_t>(60, 50) : disc(60, 50 + i));
+    }
+    const auto device = testing::make_test_device();
+    pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 2});
+    simt::faults().waits = 4;
+    const std::vector<Row> rows = scored(pipeline, 1);
+    EXPECT_NE(failure_, "");
+    EXPECT_GE(rows.size(), 4U) << "at least one for each batch that was waited for";
+    expect_ages(rows, inputs_);
+}
+
+TEST_F(Faults, what_is_under_way_is_finished_when_the_next_batch_cannot_start) {
+    add(disc(60, 60));
+    add(disc(60, 70));
+    add(disc(700, 60));  // larger than what was recorded
+    add(disc(60, 80));
+    const auto device = testing::make_test_device();
+    pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 1});
+    simt::faults().graphs = 1;
+    const std::vector<Row> rows = scored(pipeline, 1);
+    EXPECT_NE(failure_.find("the GPU has no memory left"), std::string::npos) << failure_;
+    EXPECT_EQ(rows.size(), 2U);
+    expect_ages(rows, inputs_);
 }
 
 TEST_F(Faults, no_device_is_no_error_and_an_old_driver_says_what_to_do) {

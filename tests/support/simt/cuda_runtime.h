@@ -99,6 +99,8 @@ struct Faults {
     bool old_driver = false;                                       // the driver is older than the runtime needs
     std::atomic<bool> lost = false;                                // the device answers nothing any more
     std::atomic<std::size_t> device_bytes = ~std::size_t{0} >> 1;  // no more than so many are allocated at a time
+    std::atomic<int> waits = 1 << 30;                              // for events, after which the device is lost
+    std::atomic<int> graphs = 1 << 30;                             // made, after which there is no memory for another
 };
 Faults& faults();
 std::size_t device_bytes_in_use();

@@ -181,6 +181,8 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+    if (simt::faults().graphs-- <= 0)
+        return cudaErrorMemoryAllocation;
     *executable = new CUgraphExec_st{graph->works};
     return cudaSuccess;
 }
@@ -254,6 +256,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return stream != nullptr && stream->records ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t) {
+    if (simt::faults().waits-- <= 0)
+        simt::faults().lost = true;
     return simt::faults().lost ? cudaErrorUnknown : cudaSuccess;
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
