@@ -447,9 +447,12 @@ EngineName Plan::engine_name() const {
 
 void Plan::run(const Context& context, std::span<void* const> tensors, void* workspace) const {
     // Sorted by identifier, as they are numbered; the call that takes a map would allocate one every time.
-    check(state_->graph.execute(context.native(), const_cast<void**>(tensors.data()), static_cast<int>(tensors.size()),
-                                workspace),
-          state_->name);
+    fe::error_t status = state_->graph.execute(context.native(), const_cast<void**>(tensors.data()),
+                                               static_cast<int>(tensors.size()), workspace);
+    if (status.is_bad()) {
+        failure_is_known();
+    }
+    check(status, state_->name);
 }
 
 Plan::Plan(std::unique_ptr<State> state) : state_(std::move(state)) {}

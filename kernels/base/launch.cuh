@@ -22,6 +22,7 @@ inline void cuda_check(cudaError_t status, const char* call, const char* file, i
     if (status == cudaErrorMemoryAllocation) {
         throw OutOfDeviceMemory("the GPU has no memory left: " + what + "; give a smaller --batch, or --device cpu");
     }
+    failure_is_known();
     throw DeviceError("the GPU failed: " + what +
                       "; nvidia-smi tells whether it is still there, and --device cpu "
                       "goes on without it");

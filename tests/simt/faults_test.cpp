@@ -125,6 +125,7 @@ TEST_F(Faults, a_device_that_vanishes_ends_the_run_in_one_sentence_and_keeps_eve
     for (int i = 0; i < 12; ++i) {
         add(disc(60, 50 + i));
     }
+    ::testing::internal::CaptureStderr();
     {
         const auto device = testing::make_test_device();
         pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 1});
@@ -135,6 +136,7 @@ TEST_F(Faults, a_device_that_vanishes_ends_the_run_in_one_sentence_and_keeps_eve
         EXPECT_NE(failure_.find("the GPU failed: unknown error"), std::string::npos) << failure_;
         EXPECT_NE(failure_.find("--device cpu"), std::string::npos) << failure_;
     }
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << "beside what was thrown";
 }
 
 // Batches of 8-bit images run while the second image waits for another of its type.
@@ -163,6 +165,31 @@ TEST_F(Faults, what_is_under_way_is_finished_when_the_next_batch_cannot_start) {
     EXPECT_NE(failure_.find("the GPU has no memory left"), std::string::npos) << failure_;
     EXPECT_EQ(rows.size(), 2U);
     expect_ages(rows, inputs_);
+}
+
+TEST_F(Faults, a_recording_that_failed_leaves_only_what_it_threw) {
+    const Stream stream;
+    ::testing::internal::CaptureStderr();
+    const auto body = [&] {
+        cudaStreamSynchronize(stream.native());  // ends the recording: there will be no graph
+        throw Error("the body's own");
+    };
+    EXPECT_THROW(CapturedGraph(stream, body), Error);
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
+TEST_F(Faults, a_device_that_fails_when_all_is_over_is_said_once) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    const auto lose = [] {
+        {
+            const Stream stream;
+            const Event first;
+            const Event second;
+            simt::faults().lost = true;
+        }
+        std::_Exit(0);
+    };
+    EXPECT_EXIT(lose(), ::testing::ExitedWithCode(0), "^boneage: cudaEventDestroy: unknown error\n$");
 }
 
 TEST_F(Faults, no_device_is_no_error_and_an_old_driver_says_what_to_do) {

@@ -358,6 +358,7 @@ enum cudaError_t {
     cudaErrorNoDevice = 100,
     cudaErrorUnknown = 999,
     cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
 };
 enum cudaMemcpyKind {
     cudaMemcpyHostToHost,
@@ -415,9 +416,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t);
 inline cudaError_t cudaDeviceSynchronize() {
     return cudaSuccess;
 }
-inline cudaError_t cudaGetLastError() {
-    return cudaSuccess;
-}
+cudaError_t cudaGetLastError();
 const char* cudaGetErrorString(cudaError_t);
 
 namespace simt {
