@@ -17,6 +17,8 @@ inline void cuda_check(cudaError_t status, const char* call, const char* file, i
     if (status == cudaSuccess) [[likely]] {
         return;
     }
+    // What is thrown here must not be found again by whoever asks for the last error next.
+    static_cast<void>(cudaGetLastError());
     const std::string what =
         std::string(cudaGetErrorString(status)) + " in " + call + " (" + file + ":" + std::to_string(line) + ")";
     if (status == cudaErrorMemoryAllocation) {

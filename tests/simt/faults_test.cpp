@@ -1,5 +1,6 @@
 // What scoring says and keeps when the machine lets it down: the runner has less memory, no device, an old driver, or a
 // device that vanishes in the middle of a run.
+#include "engine/cudnn/failures.h"
 #include "engine/device_scoring.h"
 #include "engine/io/png_write.h"
 #include "tests/support/folder.h"
@@ -73,6 +74,11 @@ size_t bytes_for(int64_t batch) {
     return simt::device_bytes_in_use() - before;
 }
 
+// How much make_largest_pipeline() wants before it makes one of so many.
+size_t bytes_to_make(int64_t batch) {
+    return bytes_for(batch) + 4 * static_cast<size_t>(pipeline::usual_bytes(batch));
+}
+
 TEST_F(Faults, too_little_memory_halves_the_batch_until_it_fits_and_gives_the_same_ages) {
     for (int i = 0; i < 7; ++i) {
         add(disc(60, 50 + 9 * i));
@@ -83,8 +89,8 @@ TEST_F(Faults, too_little_memory_halves_the_batch_until_it_fits_and_gives_the_sa
     EXPECT_EQ(roomy->batch(), 8);
     const std::vector<Row> want = scored(*roomy);
 
-    const size_t two = bytes_for(2);
-    const size_t four = bytes_for(4);
+    const size_t two = bytes_to_make(2);
+    const size_t four = bytes_to_make(4);
     ASSERT_LT(two, four);
     const auto small = testing::make_test_device();
     simt::faults().device_bytes = simt::device_bytes_in_use() + (two + four) / 2;
@@ -101,7 +107,50 @@ TEST_F(Faults, too_little_memory_halves_the_batch_until_it_fits_and_gives_the_sa
         make_largest_pipeline(bright_models(), small->backend(), small->stream(), wanted);
         FAIL() << "a pipeline in 1000 bytes";
     } catch (const OutOfDeviceMemory& error) {
-        EXPECT_NE(std::string(error.what()).find("give a smaller --batch, or --device cpu"), std::string::npos);
+        EXPECT_EQ(std::string(error.what()).find("--batch"), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find("end other programs that use it"), std::string::npos) << error.what();
+    }
+    EXPECT_EQ(cudaGetLastError(), cudaSuccess) << "for a library to find";
+}
+
+TEST_F(Faults, a_batch_leaves_memory_for_its_images) {
+    for (int i = 0; i < 9; ++i) {
+        add(disc(1500, 1600 + 40 * i));
+    }
+    const auto device = testing::make_test_device();
+    const size_t two = bytes_to_make(2);
+    ASSERT_LT(bytes_for(8), two) << "as large a batch fits as long as there are no images";
+    simt::faults().device_bytes = simt::device_bytes_in_use() + two;
+    const auto tight = make_largest_pipeline(bright_models(), device->backend(), device->stream(), {.batch = 8});
+    EXPECT_EQ(tight->batch(), 2);
+    const std::vector<Row> rows = scored(*tight, 3);
+    EXPECT_EQ(failure_, "");
+    EXPECT_EQ(rows.size(), inputs_.size());
+    expect_ages(rows, inputs_);
+}
+
+TEST_F(Faults, images_wait_for_the_only_memory_there_is) {
+    for (int i = 0; i < 9; ++i) {
+        add(i % 3 == 1 ? disc<uint16_t>(300, 310 + i) : disc(300, 400 + i));
+    }
+    const auto device = testing::make_test_device();
+    pipeline::DevicePipeline pipeline(bright_models(), device->backend(), device->stream(), {.batch = 1});
+    simt::faults().device_bytes = simt::device_bytes_in_use() + 300000;  // one image at a time
+    const std::vector<Row> rows = scored(pipeline, 3);
+    EXPECT_EQ(failure_, "");
+    EXPECT_EQ(rows.size(), inputs_.size());
+    expect_ages(rows, inputs_);
+}
+
+TEST(CudnnFailures, are_lack_of_memory_where_cudnn_says_so) {
+    const std::string status = "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED";
+    EXPECT_THROW(cudnn::throw_failure("cudnnCreate: " + status), OutOfDeviceMemory);
+    try {
+        cudnn::throw_failure("cuDNN refuses conv: CUDNN_STATUS_NOT_SUPPORTED");
+    } catch (const OutOfDeviceMemory&) {
+        FAIL() << "a smaller batch would not help";
+    } catch (const DeviceError& error) {
+        EXPECT_STREQ(error.what(), "cuDNN refuses conv: CUDNN_STATUS_NOT_SUPPORTED");
     }
 }
 
