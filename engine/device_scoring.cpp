@@ -19,6 +19,9 @@ using pipeline::ImageBatch;
 using pipeline::Result;
 using Clock = std::chrono::steady_clock;
 
+// Batches there are: two under way, one that is filled, and one for the other pixel type.
+constexpr int kLoads = 4;
+
 double milliseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
@@ -44,14 +47,14 @@ class Loads {
 public:
     // `sources` threads will call put().
     Loads(const pipeline::DevicePipeline& pipeline, int sources) : sources_(sources) {
-        // Two under way, one that is filled, and one for the other pixel type.
-        for (int i = 0; i < 4; ++i) {
+        for (int i = 0; i < kLoads; ++i) {
             loads_.push_back(std::make_unique<Load>(pipeline.make_batch()));
             free_.push_back(loads_.back().get());
         }
     }
 
-    // Copies an image into a batch, waiting for one with room. False once the run is over.
+    // Copies an image into a batch, waiting for one with room. False once the run is over. Throws OutOfDeviceMemory
+    // when there is no room for the image even while no other batch takes any.
     bool put(const io::DecodedImage& image, const Entry& entry) {
         return std::visit([&]<class P>(const HostImage<P>& pixels) { return put<P>(pixels.view(), entry); },
                           image.pixels);
@@ -111,13 +114,10 @@ private:
                     changed_.notify_all();
                 }
             }
-            if (!place && !free_.empty()) {
+            if (!place && !free_.empty() && !opening_) {
                 load = free_.back();
-                place = load->images.reserve<P>(pixels.height, pixels.width,
-                                                entry.true_size);  // may throw: then it is still free
-                load->closed = load->images.full();
                 free_.pop_back();
-                open_.push_back(load);
+                place = open<P>(*load, pixels, entry, lock);
             } else if (!place) {
                 changed_.wait(lock);
             }
@@ -137,6 +137,52 @@ private:
         return true;
     }
 
+    // Room for its first image in a batch that was taken out of free_. Nothing when there is no memory, but batches
+    // that are under way may give theirs back.
+    template <class P>
+    std::optional<Image<P, Host>> open(Load& load, Image<const P, Host> pixels, const Entry& entry,
+                                       std::unique_lock<std::mutex>& lock) {
+        try {
+            const Image<P, Host> place = first_place<P>(load, pixels, entry, lock);
+            load.closed = load.images.full();
+            open_.push_back(&load);
+            return place;
+        } catch (const OutOfDeviceMemory&) {
+            spare_.push_back(&load);  // without memory by now; fewer batches will do
+            if (spare_.size() < loads_.size()) {
+                return std::nullopt;
+            }
+            // Not even alone: the next image may be smaller, and all batches may have room again.
+            free_.swap(spare_);
+            throw;
+        } catch (...) {
+            free_.push_back(&load);
+            throw;
+        }
+    }
+
+    // Making room for a whole batch takes a while, in which the device must not be kept waiting: without the lock.
+    // Other images may fit into the same batch, so their threads wait before they open one more.
+    template <class P>
+    Image<P, Host> first_place(Load& load, Image<const P, Host> pixels, const Entry& entry,
+                               std::unique_lock<std::mutex>& lock) {
+        struct Unlocked {
+            Unlocked(Loads& loads, std::unique_lock<std::mutex>& lock) : loads_(loads), lock_(lock) {
+                loads_.opening_ = true;
+                lock_.unlock();
+            }
+            ~Unlocked() {
+                lock_.lock();
+                loads_.opening_ = false;
+                loads_.changed_.notify_all();
+            }
+            Loads& loads_;
+            std::unique_lock<std::mutex>& lock_;
+        };
+        const Unlocked unlocked(*this, lock);
+        return load.images.reserve<P>(pixels.height, pixels.width, entry.true_size).value();
+    }
+
     // A batch that can run: closed ones first, others only if `any`.
     Load* ready(bool any) {
         const auto find = [&](bool closed) {
@@ -152,7 +198,9 @@ private:
     std::condition_variable changed_;
     std::vector<std::unique_ptr<Load>> loads_;
     std::vector<Load*> free_;
-    std::vector<Load*> open_;  // with at least one image, not under way
+    std::vector<Load*> open_;   // with at least one image, not under way
+    std::vector<Load*> spare_;  // no more used, for lack of memory
+    bool opening_ = false;      // a thread is making room in a batch that is in none of these
     int sources_;
     bool stopped_ = false;
 };
@@ -176,7 +224,7 @@ void decode(std::span<const Input> inputs, Loads& loads, RowOrder& order) {
                 });
                 if (failure.status == pipeline::Status::error) {
                     failure.elapsed_ms = milliseconds_since(start);
-                    order.give(i, {input.source, input.sex, std::move(failure)});
+                    order.give(i, {input.source, input.sex, std::move(failure), i});
                 }
             }
         }
@@ -208,14 +256,29 @@ public:
                 return;
             }
             if (load == nullptr || under_way_.size() == 2) {
-                const auto [first, started] = under_way_.front();
-                give(*first, pipeline_.finish(first->images, sexes_of(*first)), started);
-                under_way_.pop_front();
+                finish_first();
             }
         }
     }
 
+    // After run_all() has thrown: rows of what is under way, as far as the device still answers.
+    void finish_rest() noexcept {
+        try {
+            while (!under_way_.empty()) {
+                finish_first();
+            }
+        } catch (...) {
+            under_way_.clear();  // what ended the run is known already
+        }
+    }
+
 private:
+    void finish_first() {
+        const auto [first, started] = under_way_.front();
+        under_way_.pop_front();
+        give(*first, pipeline_.finish(first->images, sexes_of(*first)), started);
+    }
+
     [[nodiscard]] std::vector<pipeline::Sex> sexes_of(const Load& load) const {
         std::vector<pipeline::Sex> sexes;
         for (const Entry& entry : load.entries) {
@@ -243,7 +306,8 @@ private:
         for (size_t i = 0; i < results.size(); ++i) {
             const Entry& entry = load.entries[i];
             results[i].elapsed_ms = entry.decode_ms + each_ms;
-            order_.give(entry.input, {inputs_[entry.input].source, inputs_[entry.input].sex, std::move(results[i])});
+            const Input& input = inputs_[entry.input];
+            order_.give(entry.input, {input.source, input.sex, std::move(results[i]), entry.input});
         }
         loads_.release(load);
     }
@@ -261,16 +325,17 @@ private:
 std::unique_ptr<pipeline::DevicePipeline> make_largest_pipeline(const pipeline::Models& models, plan::Backend& backend,
                                                                 Stream& stream,
                                                                 pipeline::DevicePipelineOptions options) {
-    while (true) {
+    for (; options.batch >= 1; options.batch /= 2) {
         try {
+            const Buffer<std::byte, Device> kept_for_images(kLoads * pipeline::usual_bytes(options.batch));
             return std::make_unique<pipeline::DevicePipeline>(models, backend, stream, options);
         } catch (const OutOfDeviceMemory&) {
-            if (options.batch == 1) {
-                throw;
-            }
-            options.batch /= 2;
+            continue;  // half as many may fit
         }
     }
+    throw OutOfDeviceMemory(
+        "the GPU has too little free memory for even one radiograph at a time: end other programs that use it "
+        "(nvidia-smi lists them), choose another GPU by --device cuda:N, or give --device cpu");
 }
 
 void score_on_device(pipeline::DevicePipeline& pipeline, std::span<const Input> inputs,
@@ -281,11 +346,13 @@ void score_on_device(pipeline::DevicePipeline& pipeline, std::span<const Input> 
     for (int i = 0; i < decoders; ++i) {
         threads.emplace_back([&] { decode(inputs, loads, order); });
     }
+    Runs runs(pipeline, inputs, folders, loads, order);
     try {
-        Runs(pipeline, inputs, folders, loads, order).run_all();
+        runs.run_all();
     } catch (...) {
         order.fail(std::current_exception());
         loads.stop();
+        runs.finish_rest();
     }
 }
 

@@ -11,7 +11,8 @@
 namespace boneage::session {
 
 // A pipeline for `options.batch` images at a time or, where the device has no room for so many, for half of them, and
-// so on down to one. Throws OutOfDeviceMemory when there is no room for one.
+// so on down to one. Room that radiographs of a usual size will need is left free. Throws OutOfDeviceMemory, saying
+// what helps, when there is no room for one.
 std::unique_ptr<pipeline::DevicePipeline> make_largest_pipeline(const pipeline::Models& models, plan::Backend& backend,
                                                                 Stream& stream,
                                                                 pipeline::DevicePipelineOptions options);

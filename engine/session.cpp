@@ -128,7 +128,7 @@ void work(const pipeline::Models& models, const Options& options, int64_t batch,
                          folders.empty() ? folders : folders.subspan(range.begin, count), results);
             for (size_t i = 0; i < count; ++i) {
                 const Input& input = inputs[range.begin + i];
-                order.give(range.begin + i, {input.source, input.sex, std::move(results[i])});
+                order.give(range.begin + i, {input.source, input.sex, std::move(results[i]), range.begin + i});
             }
         }
     } catch (...) {
@@ -174,7 +174,7 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
         const auto most_waiting = 8 * static_cast<size_t>(state_->gpu->batch()) + static_cast<size_t>(decoders);
         RowOrder order(inputs.size(), 1, most_waiting, sink, stop);
         state_->gpu->score(inputs, folders, decoders, order);
-        return order.finish();
+        return order.finish_with_gaps();
     }
 
     // A batch that no range could fill would cost its memory, and the time to plan it, for nothing.
@@ -195,7 +195,7 @@ size_t Session::score(const std::vector<Input>& inputs, const RowSink& sink, con
             });
         }
     }
-    return order.finish();
+    return order.finish_with_gaps();
 }
 
 }  // namespace boneage::session

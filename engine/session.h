@@ -56,9 +56,11 @@ struct Row {
     std::string source;
     pipeline::Sex sex = pipeline::Sex::unknown;
     pipeline::Result result;
+    size_t input = 0;  // its number among the inputs
 };
 // Called for one row at a time, in the order of the inputs, as soon as a row and all before it are complete; from
-// changing threads. What it throws ends the run.
+// changing threads. What it throws ends the run. A run that fails gives its finished rows without those it did not get
+// to, which may lie between them.
 using RowSink = std::function<void(const Row&)>;
 
 class Session {

@@ -123,7 +123,7 @@ ExitCode score(const ScoreOptions& options) {
         if (!row.result.message.empty()) {
             progress.say(said_of(row));
         }
-        const bool is_radiograph = !inputs.list[counts.total()].error;
+        const bool is_radiograph = !inputs.list[row.input].error;
         counts.add(row.result);
         scored += is_radiograph ? 1 : 0;
         progress.advance(is_radiograph ? 1 : 0);

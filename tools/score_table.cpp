@@ -63,7 +63,6 @@ void ScoreTable::close() {
 }
 
 void ScoreCounts::add(const pipeline::Result& result) {
-    ++total_;
     errors_ += result.status == Status::error ? 1 : 0;
     ++counts_[{result.status, result.reason}];
 }

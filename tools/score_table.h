@@ -29,13 +29,11 @@ private:
 class ScoreCounts {
 public:
     void add(const pipeline::Result& result);
-    [[nodiscard]] size_t total() const { return total_; }
     [[nodiscard]] size_t errors() const { return errors_; }
     // One line for each status and reason.
     [[nodiscard]] std::string text() const;
 
 private:
-    size_t total_ = 0;
     size_t errors_ = 0;
     std::map<std::pair<pipeline::Status, std::string>, size_t> counts_;
 };

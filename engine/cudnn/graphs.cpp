@@ -1,5 +1,6 @@
 #include "engine/cudnn/graphs.h"
 
+#include "engine/cudnn/failures.h"
 #include "kernels/base/error.h"
 
 #include <algorithm>
@@ -26,13 +27,13 @@ using TensorRef = std::shared_ptr<fe::graph::Tensor_attributes>;
 // Frontend calls report through values; each is turned into one error that names the graph.
 void check(fe::error_t status, const std::string& what) {
     if (status.is_bad()) {
-        throw DeviceError("cuDNN refuses " + what + ": " + status.get_message());
+        throw_failure("cuDNN refuses " + what + ": " + status.get_message());
     }
 }
 
 void check(cudnnStatus_t status, const char* call) {
     if (status != CUDNN_STATUS_SUCCESS) {
-        throw DeviceError(std::string(call) + ": " + fe::detail::get_error_string(status));
+        throw_failure(std::string(call) + ": " + fe::detail::get_error_string(status));
     }
 }
 
@@ -417,9 +418,12 @@ void Plan::build_first(State& state, Arithmetic arithmetic) {
         if (status.is_good()) {
             return;
         }
-        why = status.get_message();
+        // Another may do with less memory; if none does, that is what there was too little of.
+        if (!says_no_memory(why)) {
+            why = status.get_message();
+        }
     }
-    throw DeviceError("cuDNN has no engine for " + state.name + ": " + why);
+    throw_failure("cuDNN has no engine for " + state.name + ": " + why);
 }
 
 void Plan::build_named(State& state, const EngineName& engine) {
@@ -447,9 +451,12 @@ EngineName Plan::engine_name() const {
 
 void Plan::run(const Context& context, std::span<void* const> tensors, void* workspace) const {
     // Sorted by identifier, as they are numbered; the call that takes a map would allocate one every time.
-    check(state_->graph.execute(context.native(), const_cast<void**>(tensors.data()), static_cast<int>(tensors.size()),
-                                workspace),
-          state_->name);
+    fe::error_t status = state_->graph.execute(context.native(), const_cast<void**>(tensors.data()),
+                                               static_cast<int>(tensors.size()), workspace);
+    if (status.is_bad() && !says_no_memory(status.get_message())) {
+        failure_is_known();
+    }
+    check(status, state_->name);
 }
 
 Plan::Plan(std::unique_ptr<State> state) : state_(std::move(state)) {}

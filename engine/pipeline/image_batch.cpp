@@ -9,8 +9,13 @@ namespace {
 
 // Room is made for a whole batch of the first image's size, up to this.
 constexpr int64_t kMostRoom = int64_t{256} << 20;
+constexpr int64_t kUsualImage = int64_t{4} << 20;  // 8-bit and 2,000 pixels a side, or thereabouts
 
 }  // namespace
+
+int64_t usual_bytes(int64_t capacity) {
+    return std::min(capacity * kUsualImage, kMostRoom);
+}
 
 ImageBatch::ImageBatch(int ordinal, int64_t capacity, int64_t table_bytes, int64_t answer_bytes)
     : ordinal_(ordinal), capacity_(capacity), tables_(table_bytes), answers_(answer_bytes) {

@@ -16,6 +16,9 @@ enum class PixelType : uint8_t { u8, u16 };
 template <class P>
 inline constexpr PixelType kPixelType = sizeof(P) == 1 ? PixelType::u8 : PixelType::u16;
 
+// Device memory that the pixels of so many radiographs of a usual size take.
+int64_t usual_bytes(int64_t capacity);
+
 // Up to `capacity` images of one pixel type. Serves one thread at a time, but images that were reserved may be filled
 // by several threads at once.
 class ImageBatch {

@@ -56,6 +56,7 @@ public:
             }
         } catch (...) {
             error_ = std::current_exception();
+            sink_failed_ = true;
         }
         moved_.notify_all();
     }
@@ -78,6 +79,23 @@ public:
         return passed_;
     }
 
+    // finish() for sinks that can do without some rows: where the run failed, finished ones that wait for one that will
+    // not come are passed on first, still in order.
+    size_t finish_with_gaps() {
+        {
+            const std::lock_guard lock(mutex_);
+            if (error_ != nullptr && !sink_failed_) {
+                try {
+                    std::ranges::for_each(waiting_, [&](const auto& row) { sink_(row.second); });
+                } catch (...) {
+                    sink_failed_ = true;  // what ended the run is what counts
+                }
+            }
+            waiting_.clear();
+        }
+        return finish();
+    }
+
 private:
     [[nodiscard]] bool over() const { return error_ != nullptr || stop_; }
 
@@ -92,6 +110,7 @@ private:
     size_t passed_ = 0;
     std::map<size_t, Row> waiting_;
     std::exception_ptr error_;
+    bool sink_failed_ = false;
 };
 
 }  // namespace boneage

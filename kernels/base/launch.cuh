@@ -17,11 +17,14 @@ inline void cuda_check(cudaError_t status, const char* call, const char* file, i
     if (status == cudaSuccess) [[likely]] {
         return;
     }
+    // What is thrown here must not be found again by whoever asks for the last error next.
+    static_cast<void>(cudaGetLastError());
     const std::string what =
         std::string(cudaGetErrorString(status)) + " in " + call + " (" + file + ":" + std::to_string(line) + ")";
     if (status == cudaErrorMemoryAllocation) {
         throw OutOfDeviceMemory("the GPU has no memory left: " + what + "; give a smaller --batch, or --device cpu");
     }
+    failure_is_known();
     throw DeviceError("the GPU failed: " + what +
                       "; nvidia-smi tells whether it is still there, and --device cpu "
                       "goes on without it");

@@ -1,6 +1,7 @@
 #include "kernels/base/launch.cuh"
 #include "kernels/base/stream.h"
 
+#include <atomic>
 #include <cstdio>
 #include <nvtx3/nvToolsExt.h>
 
@@ -16,10 +17,13 @@ std::string capability_text(int capability) {
     return std::to_string(capability / 10) + "." + std::to_string(capability % 10);
 }
 
-// Destructors report and go on: by then the interesting error has been thrown elsewhere.
+// Once a device has failed, every call fails, and one sentence about it is enough.
+std::atomic<bool> known_failure = false;
+
+// Destructors report and go on.
 void log_failure(cudaError_t status, const char* call) {
     // At process exit the driver may already be gone; there is nothing left to release then.
-    if (status != cudaSuccess && status != cudaErrorCudartUnloading) {
+    if (status != cudaSuccess && status != cudaErrorCudartUnloading && !known_failure.exchange(true)) {
         std::fprintf(stderr, "boneage: %s: %s\n", call, cudaGetErrorString(status));
     }
 }
@@ -86,6 +90,10 @@ DeviceProperties usable_device(int ordinal) {
     return device;
 }
 
+void failure_is_known() noexcept {
+    known_failure = true;
+}
+
 void use_device(int ordinal) {
     CUDA_CHECK(cudaSetDevice(ordinal));
 }
@@ -147,7 +155,9 @@ CapturedGraph::CapturedGraph(const Stream& stream, const std::function<void()>& 
     } catch (...) {
         // Capturing must end for the stream to be of use again; what went wrong is already being thrown.
         cudaStreamEndCapture(stream.native(), &graph);
-        log_failure(cudaGraphDestroy(graph), "cudaGraphDestroy");
+        if (graph != nullptr) {
+            log_failure(cudaGraphDestroy(graph), "cudaGraphDestroy");
+        }
         throw;
     }
     CUDA_CHECK(cudaStreamEndCapture(stream.native(), &graph));

@@ -62,6 +62,10 @@ void use_device(int ordinal);
 void destroy_stream(CUstream_st* stream);
 void destroy_event(CUevent_st* event);
 
+// To be called before the failure of a device is thrown: all that is destroyed afterwards fails as well, and keeps
+// quiet about it.
+void failure_is_known() noexcept;
+
 // An ordered queue of work on one device. The device it was made on is current for the calls that take it.
 class Stream {
 public:

@@ -102,6 +102,8 @@ struct Faults {
     std::atomic<bool> lost = false;                                // the device answers nothing any more
     std::atomic<std::size_t> device_bytes = ~std::size_t{0} >> 1;  // no more than so many are allocated at a time
     std::atomic<std::size_t> pinned_bytes = ~std::size_t{0} >> 1;  // nor so many of the host's pinned in one piece
+    std::atomic<int> waits = 1 << 30;                              // for events, after which the device is lost
+    std::atomic<int> graphs = 1 << 30;                             // made, after which there is no memory for another
 };
 Faults& faults();
 std::size_t device_bytes_in_use();
@@ -363,6 +365,7 @@ enum cudaError_t {
     cudaErrorInvalidResourceHandle = 400,
     cudaErrorUnknown = 999,
     cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
 };
 enum cudaMemcpyKind {
     cudaMemcpyHostToHost,
@@ -420,9 +423,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t);
 inline cudaError_t cudaDeviceSynchronize() {
     return cudaSuccess;
 }
-inline cudaError_t cudaGetLastError() {
-    return cudaSuccess;
-}
+cudaError_t cudaGetLastError();
 const char* cudaGetErrorString(cudaError_t);
 
 namespace simt {

@@ -21,6 +21,13 @@ constexpr std::size_t padded(std::size_t n) {
     return (n + 255) / 256 * 256;
 }
 
+// What a call answers that has nothing else to say.
+cudaError_t answer() {
+    return simt::faults().lost ? cudaErrorUnknown : cudaSuccess;
+}
+
+thread_local cudaError_t last_error = cudaSuccess;
+
 void device_access([[maybe_unused]] bool allowed) {
 #ifdef SIMT_ASAN
     const std::lock_guard lock(mutex);
@@ -71,15 +78,15 @@ bool is_device_pointer(const void* p) {
 cudaError_t cudaMalloc(void** p, std::size_t bytes) {
     *p = nullptr;
     if (simt::faults().lost)
-        return cudaErrorUnknown;
+        return last_error = cudaErrorUnknown;
     if (!bytes)
         return cudaSuccess;
     const std::lock_guard lock(mutex);
     if (allocated + bytes > simt::faults().device_bytes)
-        return cudaErrorMemoryAllocation;
+        return last_error = cudaErrorMemoryAllocation;
     auto* q = static_cast<char*>(std::aligned_alloc(256, padded(bytes)));
     if (!q)
-        return cudaErrorMemoryAllocation;
+        return last_error = cudaErrorMemoryAllocation;
     std::memset(q, 0xcd, bytes);  // fresh device memory holds garbage, not zeros
     allocations[q] = bytes;
     allocated += bytes;
@@ -102,7 +109,7 @@ cudaError_t cudaFree(void* p) {
     allocated -= it->second;
     allocations.erase(it);
     std::free(p);
-    return cudaSuccess;
+    return answer();
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t n, cudaMemcpyKind kind, cudaStream_t stream) {
     const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
@@ -133,6 +140,9 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*body)(void*), void* c
     });
 }
 
+cudaError_t cudaGetLastError() {
+    return std::exchange(last_error, cudaSuccess);
+}
 const char* cudaGetErrorString(cudaError_t e) {
     switch (e) {
         case cudaSuccess:
@@ -155,6 +165,7 @@ const char* cudaGetErrorString(cudaError_t e) {
 using Works = std::vector<std::function<cudaError_t()>>;
 struct CUstream_st {
     bool records = false;
+    bool broken = false;  // the recording, by what may not be recorded
     Works recorded;
 };
 struct CUgraph_st {
@@ -173,6 +184,8 @@ cudaError_t simt::enqueue(cudaStream_t stream, std::function<cudaError_t()> work
     return cudaSuccess;
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+    if (simt::faults().lost)
+        return cudaErrorUnknown;
     if (stream->records)
         return cudaErrorInvalidValue;
     stream->records = true;
@@ -182,10 +195,20 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     if (!stream->records)
         return cudaErrorInvalidValue;
     stream->records = false;
-    *graph = new CUgraph_st{std::exchange(stream->recorded, {})};
+    Works works = std::exchange(stream->recorded, {});
+    *graph = nullptr;
+    if (std::exchange(stream->broken, false))
+        return cudaErrorStreamCaptureInvalidated;
+    if (simt::faults().lost)
+        return cudaErrorUnknown;
+    *graph = new CUgraph_st{std::move(works)};
     return cudaSuccess;
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+    if (simt::faults().lost)
+        return cudaErrorUnknown;
+    if (simt::faults().graphs-- <= 0)
+        return last_error = cudaErrorMemoryAllocation;
     *executable = new CUgraphExec_st{graph->works};
     return cudaSuccess;
 }
@@ -196,12 +219,14 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
     return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+    if (!graph)
+        return cudaErrorInvalidValue;
     delete graph;
-    return cudaSuccess;
+    return answer();
 }
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
     delete executable;
-    return cudaSuccess;
+    return answer();
 }
 
 struct CUevent_st {
@@ -238,7 +263,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     delete stream;
-    return cudaSuccess;
+    return answer();
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
     *event = new CUevent_st{flags};
@@ -246,7 +271,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
     delete event;
-    return cudaSuccess;
+    return answer();
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
     event->reached = std::chrono::steady_clock::now();
@@ -255,11 +280,16 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     if (simt::faults().lost)
         return cudaErrorUnknown;
-    return stream != nullptr && stream->records ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+    if (stream == nullptr || !stream->records)
+        return cudaSuccess;
+    stream->broken = true;
+    return cudaErrorStreamCaptureUnsupported;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     simt::counters().spins += (event->flags & cudaEventBlockingSync) == 0;
-    return simt::faults().lost ? cudaErrorUnknown : cudaSuccess;
+    if (simt::faults().waits-- <= 0)
+        simt::faults().lost = true;
+    return answer();
 }
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
     if (((start->flags | end->flags) & cudaEventDisableTiming) != 0)
@@ -276,5 +306,5 @@ cudaError_t cudaMallocHost(void** p, std::size_t bytes) {
 }
 cudaError_t cudaFreeHost(void* p) {
     std::free(p);
-    return cudaSuccess;
+    return answer();
 }
