@@ -57,13 +57,7 @@ struct ConvGradInputGraph {
 struct ConvGradWeightGraph {
     ConvGeometry conv;
 };
-// y = transposed convolution of x + bias: the data gradient of `conv`, so conv.{h, w, c} describe y and conv.k the
-// channels of x. Tensors: x, w, bias [c] float32, y.
-struct TransposedConvGraph {
-    ConvGeometry conv;
-};
-using GraphSpec =
-    std::variant<FusedConvGraph, ConvForwardGraph, ConvGradInputGraph, ConvGradWeightGraph, TransposedConvGraph>;
+using GraphSpec = std::variant<FusedConvGraph, ConvForwardGraph, ConvGradInputGraph, ConvGradWeightGraph>;
 
 // A short name that holds everything the graph depends on: for logs, caches and test names.
 std::string name_of(const GraphSpec& spec, Arithmetic arithmetic);
