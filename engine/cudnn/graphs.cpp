@@ -260,6 +260,10 @@ int64_t library_version() {
     return static_cast<int64_t>(fe::detail::get_backend_version());
 }
 
+int64_t frontend_version() {
+    return CUDNN_FRONTEND_VERSION;
+}
+
 void Context::destroy(cudnnContext* handle) {
     try {
         fe::detail::destroy_handle(handle);
