@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 namespace boneage::session {
 
@@ -35,6 +36,8 @@ public:
                        RowOrder& order) = 0;
     // Images that run together: fewer than asked for where the device has no room for so many.
     [[nodiscard]] virtual int64_t batch() const = 0;
+    // As Facts has them.
+    [[nodiscard]] virtual std::vector<std::string> cautions() const = 0;
 };
 
 // Throws DeviceError saying what to do when GPU `ordinal` cannot be used.

@@ -17,7 +17,8 @@ public:
         : stream_(ordinal),
           backend_(cudnn::make_backend(stream_, {.tf32 = options.precision == plan::Precision::tf32,
                                                  .autotune = options.autotune,
-                                                 .preparing = options.preparing})),
+                                                 .preparing = options.preparing,
+                                                 .other_engine = [this](std::string_view why) { note_other(why); }})),
           wanted_(options.batch.value_or(kBatch)),
           pipeline_(
               make_largest_pipeline(models, *backend_, stream_,
@@ -34,12 +35,29 @@ public:
 
     [[nodiscard]] int64_t batch() const override { return pipeline_->batch(); }
 
+    [[nodiscard]] std::vector<std::string> cautions() const override {
+        if (others_ == 0) {
+            return {};
+        }
+        return {"cuDNN refused " + std::to_string(others_) + (others_ == 1 ? " convolution" : " convolutions") +
+                " the engine of other batch sizes, so the last bits of ages may depend on --batch (" + why_other_ +
+                ")"};
+    }
+
     void score(std::span<const Input> inputs, std::span<const std::string> folders, int decoders,
                RowOrder& order) override {
         score_on_device(*pipeline_, inputs, folders, decoders, order);
     }
 
 private:
+    void note_other(std::string_view why) {
+        if (++others_ == 1) {
+            why_other_ = why;
+        }
+    }
+
+    int64_t others_ = 0;  // convolutions that another engine computes than at other batch sizes
+    std::string why_other_;
     Stream stream_;
     std::unique_ptr<plan::Backend> backend_;
     int64_t wanted_;

@@ -60,6 +60,7 @@ struct Session::State {
         }
         if (options.gpu) {
             gpu = make_gpu_scorer(models, options, *options.gpu);
+            facts.cautions = gpu->cautions();
         }
         facts.computing = gpu ? gpu->describe() : onednn::describe(options.precision);
     }

@@ -40,6 +40,7 @@ struct Facts {
     bool weights_trained = false;
     std::optional<bool> segmenter_trained;  // nothing without a segmenter
     std::string computing;                  // the back end: "oneDNN 2.6.3 on AVX2", or the GPU
+    std::vector<std::string> cautions;      // a sentence for every promise that this run may not keep
 };
 
 struct Input {
@@ -76,7 +77,8 @@ public:
     // Scores every input. An image that cannot be read or scored gives its row and the rest goes on; what ends the run
     // is thrown once every row finished by then was given. Once `stop` is true the images being worked on are
     // finished, and their rows given. Returns the number of rows. Memory depends on the number of workers and on the
-    // largest image, not on the number of inputs. Ages do not depend on workers and batch.
+    // largest image, not on the number of inputs. Ages do not depend on workers and batch, unless facts() cautions
+    // that their last bits may.
     size_t score(const std::vector<Input>& inputs, const RowSink& sink, const std::atomic<bool>& stop);
 
 private:

@@ -68,6 +68,9 @@ std::vector<std::string> warnings(const session::Facts& facts, const std::string
     if (facts.segmenter_trained == false) {
         lines.emplace_back("WARNING: the segmenter is untrained: its masks mean nothing");
     }
+    for (const std::string& caution : facts.cautions) {
+        lines.push_back("WARNING: " + caution);
+    }
     return lines;
 }
 

@@ -82,7 +82,12 @@ private:
 class GpuBackend final : public plan::OnStream<plan::Backend> {
 public:
     GpuBackend(Stream& stream, const BackendOptions& options)
-        : OnStream(stream), options_(options), plans_(stream, {options.autotune, kCanonicalBatch, options.preparing}) {}
+        : OnStream(stream),
+          options_(options),
+          plans_(stream, {.autotune = options.autotune,
+                          .engine_batch = kCanonicalBatch,
+                          .preparing = options.preparing,
+                          .other_engine = options.other_engine}) {}
 
     [[nodiscard]] plan::Traits traits() const override { return kTraits; }
 

@@ -18,6 +18,9 @@ struct BackendOptions {
     // Called with a graph's name before its plan is built or measured, which takes up to seconds; not for plans that
     // were kept on disk.
     std::function<void(std::string_view graph)> preparing;
+    // Called with cuDNN's words where it refuses the engine that the same bits at every batch size ask for; another one
+    // computes then. Nothing: they go to standard error.
+    std::function<void(std::string_view why)> other_engine = nullptr;
 };
 
 // Everything is queued on `stream`, which must outlive the back end. Built plans are kept in cache_folder(). Engines

@@ -173,16 +173,6 @@ public:
         keep(d_w, g.k * g.c * g.kernel_h * g.kernel_w * size_of(type_));
     }
 
-    void add(const TransposedConvGraph& spec) {
-        const ConvGeometry& g = spec.conv;
-        const TensorRef x = activation(g.n, g.out_h(), g.out_w(), g.k, g.y_pixel_stride);
-        const TensorRef w = weights(g);
-        const TensorRef bias = vector(g.c);
-        const TensorRef up = grad_input(x, w, g);
-        up->set_dim({g.n, g.c, g.h, g.w}).set_stride({g.h * g.w * g.c, 1, g.w * g.c, g.c});
-        output(plus(up, bias), g.n, g.h, g.w, g.c, g.x_pixel_stride, type_);
-    }
-
     // Gives tensor i the identifier i + 1, by which run() finds its pointer; returns how many bytes each takes.
     std::vector<int64_t> number_tensors() {
         for (size_t i = 0; i < tensors_.size(); ++i) {
@@ -269,6 +259,10 @@ private:
 int64_t library_version() {
     load_library();
     return static_cast<int64_t>(fe::detail::get_backend_version());
+}
+
+int64_t frontend_version() {
+    return CUDNN_FRONTEND_VERSION;
 }
 
 void Context::destroy(cudnnContext* handle) {

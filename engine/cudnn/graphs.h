@@ -57,13 +57,7 @@ struct ConvGradInputGraph {
 struct ConvGradWeightGraph {
     ConvGeometry conv;
 };
-// y = transposed convolution of x + bias: the data gradient of `conv`, so conv.{h, w, c} describe y and conv.k the
-// channels of x. Tensors: x, w, bias [c] float32, y.
-struct TransposedConvGraph {
-    ConvGeometry conv;
-};
-using GraphSpec =
-    std::variant<FusedConvGraph, ConvForwardGraph, ConvGradInputGraph, ConvGradWeightGraph, TransposedConvGraph>;
+using GraphSpec = std::variant<FusedConvGraph, ConvForwardGraph, ConvGradInputGraph, ConvGradWeightGraph>;
 
 // A short name that holds everything the graph depends on: for logs, caches and test names.
 std::string name_of(const GraphSpec& spec, Arithmetic arithmetic);
@@ -87,6 +81,11 @@ private:
 // The version of the cuDNN library that is loaded, as 10000 * major + 100 * minor + patch. Throws DeviceError when none
 // can be loaded or another major version is.
 int64_t library_version();
+// That of the cudnn-frontend this program was built with, which counts in the same way.
+int64_t frontend_version();
+// Goes up by one whenever graphs.cpp describes a graph, or chooses among cuDNN's suggestions, in another way: plans of
+// other rules are not taken from the cache.
+inline constexpr int kRules = 1;
 
 // An execution plan for one graph.
 class Plan {

@@ -53,7 +53,6 @@ std::string name_of(const GraphSpec& spec, Arithmetic arithmetic) {
         std::string operator()(const ConvForwardGraph&) const { return "conv_"; }
         std::string operator()(const ConvGradInputGraph&) const { return "conv_grad_input_"; }
         std::string operator()(const ConvGradWeightGraph&) const { return "conv_grad_weight_"; }
-        std::string operator()(const TransposedConvGraph&) const { return "transposed_conv_"; }
     };
     std::string name = std::visit(Kind{}, spec);
     name.append(std::visit([](const auto& graph) { return text(graph.conv); }, spec));

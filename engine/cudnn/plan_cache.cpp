@@ -50,6 +50,30 @@ std::filesystem::path cache_folder() {
     return {};
 }
 
+std::string driver_release(const std::filesystem::path& file) {
+    std::ifstream text(file);
+    std::string line;
+    std::getline(text, line);
+    return line;
+}
+
+std::string key_of(const std::string& graph, const Circumstances& c) {
+    std::string key = graph;
+    key.append(", cudnn ").append(std::to_string(c.cudnn));
+    key.append(", frontend ").append(std::to_string(c.frontend));
+    key.append(", rules ").append(std::to_string(c.rules));
+    key.append(", cuda ").append(std::to_string(c.cuda));
+    key.append(", driver ").append(c.driver);
+    key.append(", ").append(c.device);
+    key.append(", sm_").append(std::to_string(c.compute_capability));
+    key.append(", ").append(std::to_string(c.multiprocessors)).append(" multiprocessors");
+    key.append(c.measured ? ", measured" : ", heuristics");
+    if (c.engine_batch) {
+        key.append(" for batch ").append(std::to_string(*c.engine_batch));
+    }
+    return key;
+}
+
 std::filesystem::path PlanCache::file_of(const std::string& key) const {
     std::array<char, 32> name{};
     std::snprintf(name.data(), name.size(), "%016llx.plan",

@@ -19,28 +19,30 @@ struct PlanOptions {
     // Called with a graph's name before its plan is built or measured, which takes up to seconds; not for plans that
     // were kept on disk.
     std::function<void(std::string_view graph)> preparing;
+    // Called with cuDNN's words where it refuses the engine of engine_batch, in every run anew; another engine computes
+    // then. Nothing: they go to standard error.
+    std::function<void(std::string_view why)> other_engine = nullptr;
 };
 
 class Plans {
 public:
     // Everything is queued on `stream`, which must outlive what is made. Built plans are kept in cache_folder(). Throws
     // DeviceError when cuDNN is missing or too old, or refuses the device.
-    Plans(Stream& stream, PlanOptions options)
-        : stream_(stream), options_(std::move(options)), context_(stream), cache_(cache_folder()) {}
+    Plans(Stream& stream, PlanOptions options);
 
     [[nodiscard]] const Context& context() const { return context_; }
     std::shared_ptr<const Plan> plan_for(const GraphSpec& graph, Arithmetic arithmetic);
 
 private:
-    // Everything that a plan depends on besides its graph.
-    [[nodiscard]] std::string circumstances() const;
+    // The engine that a graph's plan is to be made by: that of engine_batch; nothing where it is chosen for this graph.
+    std::optional<EngineName> engine_for(const GraphSpec& graph, Arithmetic arithmetic);
     Plan restored_or_built(const GraphSpec& graph, Arithmetic arithmetic, const std::string& name);
-    void say_preparing(const GraphSpec& graph, Arithmetic arithmetic) const;
-    Plan build(const GraphSpec& graph, Arithmetic arithmetic);
+    Plan build(const GraphSpec& graph, Arithmetic arithmetic, const std::optional<EngineName>& engine) const;
 
     Stream& stream_;
     PlanOptions options_;
     Context context_;
+    Circumstances circumstances_;
     PlanCache cache_;
     std::map<std::string, std::shared_ptr<const Plan>> plans_;
 };

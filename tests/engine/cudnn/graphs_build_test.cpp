@@ -77,8 +77,8 @@ class GraphsBuild : public ::testing::TestWithParam<Target> {};
 
 TEST_P(GraphsBuild, without_a_device) {
     const Builds builds = build_all(GetParam());
-    // ResNet34 has 16 different convolutions, the first one for one channel or three; the U-Net has 20 more.
-    EXPECT_GT(builds.built.size(), std::string(GetParam().purpose) == "batches" ? 15U : 30U);
+    // ResNet34 has 16 different convolutions, the first one for one channel or three; a U-Net has 20 or more.
+    EXPECT_GT(builds.built.size(), 55U);
     for (const auto& [name, why] : builds.refused) {
         ADD_FAILURE() << name << ":" << why;
     }
@@ -98,20 +98,22 @@ TEST(CudnnLibrary, one_that_cannot_be_loaded_is_a_sentence_that_says_what_to_do)
         << output;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Devices, GraphsBuild,
-    ::testing::Values(Target{"a100", 80, "bf16", "scoring"}, Target{"l40s", 89, "bf16", "scoring"},
-                      Target{"h200", 90, "bf16", "scoring"}, Target{"a100", 80, "f16", "scoring"},
-                      Target{"l40s", 89, "f16", "scoring"}, Target{"h200", 90, "f16", "scoring"},
-                      Target{"h200", 90, "tf32", "scoring"}, Target{"h200", 90, "f32", "scoring"},
-                      Target{"h200", 90, "bf16", "batches"}, Target{"h200", 90, "f32", "batches"},
-                      Target{"a100", 80, "bf16", "training"}, Target{"l40s", 89, "bf16", "training"},
-                      Target{"h200", 90, "bf16", "training"}, Target{"a100", 80, "f32", "training"},
-                      Target{"l40s", 89, "f32", "training"}, Target{"h200", 90, "f32", "training"},
-                      Target{"h200", 90, "tf32", "training"}),
-    [](const auto& each) {
-        return std::string(each.param.device) + "_" + each.param.arithmetic + "_" + each.param.purpose;
-    });
+std::vector<Target> targets() {
+    std::vector<Target> all;
+    for (const auto& [device, sm] : {std::pair{"a100", 80}, {"l40s", 89}, {"h200", 90}}) {
+        for (const char* arithmetic : {"f32", "tf32", "bf16", "f16"}) {
+            all.push_back({device, sm, arithmetic, "scoring"});
+            if (std::string_view(arithmetic) != "f16") {  // nothing is trained in it
+                all.push_back({device, sm, arithmetic, "training"});
+            }
+        }
+    }
+    return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, GraphsBuild, ::testing::ValuesIn(targets()), [](const auto& each) {
+    return std::string(each.param.device) + "_" + each.param.arithmetic + "_" + each.param.purpose;
+});
 
 }  // namespace
 }  // namespace boneage::testing

@@ -1,8 +1,11 @@
 #include "engine/cudnn/plan_cache.h"
 
+#include "engine/cudnn/same_engine.h"
+
 #include <cstdlib>
 #include <fstream>
 #include <gtest/gtest.h>
+#include <set>
 #include <sstream>
 #include <unistd.h>
 
@@ -72,6 +75,62 @@ TEST_F(PlanCacheTest, does_without_a_folder_and_without_being_allowed_to_write) 
     const PlanCache forbidden("/proc/boneage");
     forbidden.store("a", kPlan);
     EXPECT_FALSE(forbidden.find("a"));
+}
+
+TEST(PlanKey, is_another_one_for_every_circumstance_that_changes) {
+    const Circumstances usual{.cudnn = 91900,
+                              .frontend = 12300,
+                              .rules = 1,
+                              .cuda = 13000,
+                              .driver = "NVRM version: 580.82.07",
+                              .device = "NVIDIA H200",
+                              .compute_capability = 90,
+                              .multiprocessors = 132,
+                              .measured = false,
+                              .engine_batch = 64};
+    std::set<std::string> keys{key_of("a", usual), key_of("b", usual)};
+    const auto with = [&](auto&& change) {
+        Circumstances changed = usual;
+        change(changed);
+        keys.insert(key_of("a", changed));
+    };
+    with([](Circumstances& c) { c.cudnn = 92000; });
+    with([](Circumstances& c) { c.frontend = 12400; });
+    with([](Circumstances& c) { c.rules = 2; });
+    with([](Circumstances& c) { c.cuda = 13010; });
+    with([](Circumstances& c) { c.driver = "NVRM version: 580.95.05"; });
+    with([](Circumstances& c) { c.driver.clear(); });
+    with([](Circumstances& c) { c.device = "NVIDIA H100"; });
+    with([](Circumstances& c) { c.compute_capability = 100; });
+    with([](Circumstances& c) { c.multiprocessors = 114; });
+    with([](Circumstances& c) { c.measured = true; });
+    with([](Circumstances& c) { c.engine_batch = 32; });
+    with([](Circumstances& c) { c.engine_batch.reset(); });
+    EXPECT_EQ(keys.size(), 14U);
+}
+
+TEST_F(PlanCacheTest, driver_release_is_the_first_line_of_the_kernels_file_or_nothing) {
+    std::filesystem::create_directories(folder_);
+    const std::filesystem::path file = folder_ / "version";
+    EXPECT_EQ(driver_release(file), "");
+    std::ofstream(file) << "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n"
+                           "GCC version:  gcc version 12.2.0\n";
+    EXPECT_EQ(driver_release(file),
+              "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023");
+}
+
+TEST(SameOrOther, makes_another_plan_and_says_why_only_where_the_same_engine_is_refused) {
+    std::vector<std::string> said;
+    const auto refused = [&](const char* why) { said.emplace_back(why); };
+    const auto other = [] { return std::string("other"); };
+    EXPECT_EQ(same_or_other([] { return std::string("same"); }, other, refused), "same");
+    EXPECT_TRUE(said.empty());
+    EXPECT_EQ(same_or_other([]() -> std::string { throw DeviceError("no"); }, other, refused), "other");
+    EXPECT_EQ(said, std::vector<std::string>{"no"});
+    EXPECT_THROW(same_or_other([]() -> std::string { throw OutOfDeviceMemory("full"); }, other, refused),
+                 OutOfDeviceMemory);
+    EXPECT_THROW(same_or_other([]() -> std::string { throw ContractError("wrong"); }, other, refused), ContractError);
+    EXPECT_EQ(said.size(), 1U);
 }
 
 TEST(CacheFolder, is_the_programs_own_then_the_desktops_then_the_homes) {
