@@ -26,7 +26,7 @@ struct Options {
     // Images that go through the age network together: by default 1, or 64 on a GPU. Processors never plan for more
     // than there are inputs.
     std::optional<int64_t> batch;
-    plan::Precision precision = plan::Precision::f32;  // of the age network
+    plan::Precision precision = plan::Precision::f32;                    // of the age network
     onednn::Convolutions convolutions = onednn::Convolutions::winograd;  // on processors
     bool mirror = false;    // ages are means of a radiograph's and its mirror image's
     bool autotune = false;  // on a GPU: measure cuDNN's engines instead of trusting its heuristics

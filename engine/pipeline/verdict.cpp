@@ -19,11 +19,10 @@ void reject(Result& result, const char* reason, std::string message) {
     result.message = std::move(message);
 }
 
-void refuse(Result& result, const char* whose) {
+void refuse(Result& result, const char* message) {
     result.status = Status::error;
     result.reason = "not_finite";
-    result.message = std::string("the ") + whose +
-                     "'s answer is not a number: are its weights damaged, or too large for --precision f16?";
+    result.message = message;
 }
 
 }  // namespace
@@ -42,7 +41,7 @@ void judge_contrast(Result& result, double spread, bool low) {
 
 void judge_map(Result& result, bool broken) {
     if (broken) {
-        refuse(result, "segmenter");
+        refuse(result, "the segmenter's answer is not a number: are its weights damaged?");
     }
 }
 
@@ -59,7 +58,8 @@ void judge_mask(Result& result, double fraction, const Recipe::Segment& recipe) 
 
 void enter_ages(Result& result, const Ages& ages, Sex sex) {
     if (!std::isfinite(ages.if_male) || !std::isfinite(ages.if_female)) {
-        refuse(result, "age network");
+        refuse(result,
+               "the age network's answer is not a number: are its weights damaged, or too large for --precision f16?");
         return;
     }
     result.age_if_male = ages.if_male;

@@ -102,7 +102,7 @@ class GpuCheck(unittest.TestCase):
         self.assertNotIn("init", calls)
         status, output = self.run_tests(SHIFT="2")
         self.assertEqual(status, 1, output)
-        self.assertIn("more than 1 months", output)
+        self.assertIn("more than 0.25 months", output)
 
     def test_ages_are_those_of_random_weights_where_one_is_missing(self):
         write(self.bundle / "unet.safetensors", "", 0o644)
