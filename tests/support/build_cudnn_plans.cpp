@@ -176,7 +176,7 @@ std::set<int64_t> smaller_batches(const Wanted& wanted, int sm) {
         case cudnn::Arithmetic::tf32:
             return {1, 8, 32};
         case cudnn::Arithmetic::bfloat16:
-            return {1};
+            return sm == 90 ? std::set<int64_t>{1} : std::set<int64_t>{};
         case cudnn::Arithmetic::float16:
             return {};
     }
