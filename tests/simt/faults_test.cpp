@@ -192,7 +192,7 @@ TEST_F(Faults, memory_that_cannot_be_pinned_is_said_to_be_the_machines) {
     simt::faults().pinned_bytes = 1 << 20;
     EXPECT_NO_THROW(PinnedBuffer<std::byte>(1 << 20));
     try {
-        PinnedBuffer<std::byte>(3 << 20);
+        const PinnedBuffer<std::byte> more(3 << 20);
         FAIL() << "more than can be pinned";
     } catch (const OutOfPinnedMemory& error) {
         EXPECT_EQ(std::string(error.what()),
