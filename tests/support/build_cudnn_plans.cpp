@@ -205,8 +205,9 @@ int run(int count, char** words) {
         if (number >= first) {
             std::cout << number << " start " << name << std::endl;
             try {
-                const auto build = [&](const cudnn::GraphSpec& graph, const cudnn::EngineName& engine = "") {
-                    return cudnn::Plan::build_without_device(device.str(), sm, graph, wanted.arithmetic, engine);
+                const auto build = [&, arithmetic = wanted.arithmetic](const cudnn::GraphSpec& graph,
+                                                                       const cudnn::EngineName& engine = "") {
+                    return cudnn::Plan::build_without_device(device.str(), sm, graph, arithmetic, engine);
                 };
                 const cudnn::Plan plan = build(wanted.graph);
                 for (const int64_t batch : smaller_batches(wanted, sm)) {
