@@ -37,7 +37,7 @@ function(boneage_mutant name kernel tested from to)
         list(APPEND compiled ${copy})
     endforeach()
     boneage_device_tests_of(tests ${tested})
-    add_executable(mutant_${name} ${compiled} ${tests} racing_order.cpp)
+    add_executable(mutant_${name} ${compiled} ${tests} $<TARGET_OBJECTS:boneage_racing_order>)
     target_include_directories(mutant_${name} BEFORE PRIVATE ${folder})
     # A mutant's warnings say nothing: its bug is there on purpose.
     target_compile_options(mutant_${name} PRIVATE -w -fno-strict-aliasing)
@@ -65,7 +65,7 @@ endfunction()
 # The same tests of the real kernels, in the same order of threads, pass.
 boneage_device_tests_of(tests clahe components contrast morphology overlay sharpen linear loss pool)
 boneage_test(test_no_mutant
-    SOURCES ${tests} racing_order.cpp
+    SOURCES ${tests} $<TARGET_OBJECTS:boneage_racing_order>
     LINK boneage_kernels_simt boneage_test_support
     LABELS "simt;twin"
 )

@@ -1,3 +1,4 @@
+// For a GPU, which has its own order, and for programs in which another file has chosen one.
 #include "tests/support/thread_orders.h"
 
 namespace boneage::testing {
