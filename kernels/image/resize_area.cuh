@@ -1,10 +1,9 @@
 // Tiles of a resized image whose pixels are means over source areas: the paths `blocks` and `area` of resize.h on a
 // GPU.
 //
-// A block makes kTileRows rows of kTileColumns pixels, a thread a column of them. It marches down the source rows below
-// the tile and sums each row's pixels once, also a row that two destination rows share. The rows come through shared
-// memory, some 16 KiB at a time: each is read once with 16-byte loads, and the bytes that a thread then picks lie near
-// those of its neighbours. While one block waits for its rows, others on the multiprocessor sum theirs.
+// A thread makes kAreaRows pixels of a column. It marches down the source rows below them, some at a time, and sums
+// each row's pixels once, also a row that two destination rows share. It reads the words in which its pixels lie: a
+// warp's lie side by side, so that memory sees every line once, and the multiprocessor's first cache few requests.
 #pragma once
 
 #include "kernels/image/pixel_vectors.cuh"
@@ -14,10 +13,17 @@ namespace boneage {
 namespace {
 
 constexpr int kTileColumns = 128;
-constexpr int kTileRows = 16;
 constexpr int kThreads = kTileColumns;
-constexpr int kStageBytes = 16384;
-constexpr int kMostTaps = 10;  // of a column whose taps are unrolled
+constexpr int kAreaRows = 8;
+constexpr int kRowsAtOnce = 4;  // source rows whose loads a thread has under way
+constexpr int kMostDown = 14;   // source rows of a pixel that is summed by words
+
+// Where a row begins, counted in pixels from an image's first. One instruction: a product of 32 bits, which hold either
+// side.
+template <class P>
+__device__ __forceinline__ uint64_t row_offset(const Image<const P, Device>& image, int y) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(y)) * static_cast<uint32_t>(image.stride);
+}
 
 // What one destination position takes from a source side.
 struct Taps {
@@ -35,256 +41,278 @@ __device__ Taps taps_of(ResizePath path, const ResizeAxis& axis, int64_t block, 
     return {static_cast<int>(taps.first), static_cast<int>(taps.count), taps.head, taps.middle, taps.tail};
 }
 
-// The row segment [left, right) of some source rows in shared memory. Every thread of the block makes the same calls.
-template <class P>
-class Stage {
-public:
-    __device__ Stage(const Image<const P, Device>& src, int left, int right)
-        : src_(src),
-          aligned_(vector_rows<kPixels>(src)),
-          left_(left / kPixels * kPixels),
-          vectors_((right - left_ + kPixels - 1) / kPixels),
-          capacity_(kStageBytes / 16 / vectors_) {}
-
-    // Whether at least one row fits.
-    [[nodiscard]] __device__ bool holds_rows() const { return capacity_ > 0; }
-    // The source column at which staged rows begin.
-    [[nodiscard]] __device__ int left() const { return left_; }
-
-    // Row y from column left() on; loads it and as many of the rows up to `bottom` as fit when it is not there yet.
-    __device__ const P* row(int y, int bottom) {
-        if (y >= end_) {
-            load(y, y + capacity_ < bottom ? y + capacity_ : bottom);
-        }
-        return pixels() + (y - begin_) * vectors_ * kPixels;
-    }
-
-private:
-    static constexpr int kPixels = kVectorPixels<P>;
-    static constexpr int kBatch = 4;  // 16-byte loads that a thread has under way
-
-    // Unrolled taps read past the last row's end, weighing what they find there with 0.
-    __device__ static P* pixels() {
-        __shared__ uint4 stage[kStageBytes / 16 + 2];
-        static_assert(kMostTaps * sizeof(uint16_t) <= 32, "room for them");
-        return reinterpret_cast<P*>(stage);
-    }
-
-    __device__ void load(int begin, int end) {
-        __syncthreads();  // everybody is done with the rows that are there
-        begin_ = begin;
-        end_ = end;
-        const int total = (end - begin) * vectors_;
-        // The vector's place by row and column is kept, not divided out anew for each.
-        const int step_rows = kThreads / vectors_;
-        const int step_columns = kThreads % vectors_;
-        int row = static_cast<int>(threadIdx.x) / vectors_;
-        int column = static_cast<int>(threadIdx.x) % vectors_;
-        for (int first = static_cast<int>(threadIdx.x); first < total; first += kBatch * kThreads) {
-            uint4 batch[kBatch];
-            bool whole[kBatch];
-#pragma unroll
-            for (int i = 0; i < kBatch; ++i) {
-                const int x = left_ + column * kPixels;
-                const P* from = src_.row(begin + row) + x;
-                const int at = first + i * kThreads;
-                whole[i] = at < total && aligned_ && x + kPixels <= src_.width;
-                if (whole[i]) {
-                    batch[i] = __ldg(reinterpret_cast<const uint4*>(from));
-                } else if (at < total) {
-#pragma unroll 1
-                    for (int k = 0; k < kPixels && x + k < src_.width; ++k) {
-                        pixels()[at * kPixels + k] = from[k];
-                    }
-                }
-                row += step_rows;
-                column += step_columns;
-                if (column >= vectors_) {
-                    column -= vectors_;
-                    ++row;
-                }
-            }
-#pragma unroll
-            for (int i = 0; i < kBatch; ++i) {
-                if (whole[i]) {
-                    reinterpret_cast<uint4*>(pixels())[first + i * kThreads] = batch[i];
-                }
-            }
-        }
-        __syncthreads();
-    }
-
-    const Image<const P, Device>& src_;
-    bool aligned_;
-    int left_;
-    int vectors_;   // of a staged row
-    int capacity_;  // rows
-    int begin_ = 0;
-    int end_ = 0;
+// A column of a tile and what its rows take.
+struct AreaTile {
+    int64_t x, top;
+    int rows;
+    const Taps* down;                                 // of each row
+    const float (*weights)[kMostDown + kRowsAtOnce];  // the same by source row; surplus ones weigh 0
 };
 
-// How a column sums a source row, and a pixel its rows. `pixel` points to the column's first tap.
+// How a column sums the pixels of a source row (across), and what a destination pixel adds of a row (weighed).
 
 // Whole scales: exact integers.
-template <class P>
+template <class P, class T>
 struct BlockSum {
     using Across = uint32_t;
-    using Total = uint64_t;
-    int count;
+    using Total = T;
     int64_t block_width, block_height;
 
-    __device__ Across across(const P* pixel) const {
-        uint32_t sum = 0;
-#pragma unroll 4
-        for (int k = 0; k < count; ++k) {
-            sum += pixel[k];
-        }
-        return sum;
-    }
-    __device__ static Total add(Total total, Across row, bool first, float) {
-        return first ? row : total + row;
-    }
-    __device__ P value(Total total) const {
-        return block_mean<P>(total, block_width, block_height);
-    }
+    __device__ static Total weighed(Across row, float weight) { return weight != 0 ? row : 0U; }
+    __device__ P value(Total total) const { return block_mean<P>(total, block_width, block_height); }
 };
 
 // Fractional scales: float32 in the order of the contract.
 template <class P>
-struct AreaRows {
+struct AreaSum {
     using Across = float;
     using Total = float;
-    __device__ static Total add(Total total, Across row, bool first, float weight) {
-        return first ? row * weight : total + row * weight;
-    }
+
+    __device__ static Total weighed(Across row, float weight) { return row * weight; }
     __device__ static P value(Total total) { return from_sum<P>(total); }
 };
 
-// Any number of taps.
+// By pixels, any number of them.
+
 template <class P>
-struct AreaLoop : AreaRows<P> {
-    Taps taps;
+struct BlockPixels : BlockSum<P, uint64_t> {
+    int count;
 
-    __device__ explicit AreaLoop(const Taps& taps_) : taps(taps_) {}
-    __device__ float across(const P* pixel) const {
-        float sum = static_cast<float>(pixel[0]) * taps.head;
+    __device__ BlockPixels(const ResizePlan& plan, const Taps& column)
+        : BlockSum<P, uint64_t>{plan.block_width, plan.block_height}, count(column.count) {}
+    __device__ uint32_t across(const P* pixel) const {
+        uint32_t sum = 0;
 #pragma unroll 4
-        for (int k = 1; k < taps.count - 1; ++k) {
-            sum += static_cast<float>(pixel[k]) * taps.middle;
-        }
-        return taps.count > 1 ? sum + static_cast<float>(pixel[taps.count - 1]) * taps.tail : sum;
-    }
-};
-
-// The same number for every column of the image, unrolled; surplus ones weigh 0, which leaves a sum of integers as it
-// is. (Floats may be negative zeros.)
-template <class P, int taps>
-struct AreaUnrolled : AreaRows<P> {
-    static_assert(std::is_integral_v<P> && taps <= kMostTaps);
-    float weights[taps];
-
-    __device__ explicit AreaUnrolled(const Taps& column) {
-#pragma unroll
-        for (int k = 0; k < taps; ++k) {
-            weights[k] = k < column.count ? column.weight(k) : 0.0F;
-        }
-    }
-    __device__ float across(const P* pixel) const {
-        float sum = static_cast<float>(pixel[0]) * weights[0];
-#pragma unroll
-        for (int k = 1; k < taps; ++k) {
-            sum += static_cast<float>(pixel[k]) * weights[k];
+        for (int k = 0; k < count; ++k) {
+            sum += __ldg(pixel + k);
         }
         return sum;
     }
 };
 
-// A tile's place and what its rows take.
-struct AreaTile {
-    int64_t x;  // this thread's column; one past the image computes, but does not store, the last column
-    int64_t top;
-    int rows;
-    int first;         // this thread's first tap
-    int bottom;        // one past the last source row
-    const Taps* down;  // of each row
+template <class P>
+struct AreaPixels : AreaSum<P> {
+    Taps taps;
+
+    __device__ AreaPixels(const ResizePlan&, const Taps& column) : taps(column) {}
+    __device__ float across(const P* pixel) const {
+        float sum = static_cast<float>(__ldg(pixel)) * taps.head;
+#pragma unroll 4
+        for (int k = 1; k < taps.count - 1; ++k) {
+            sum += static_cast<float>(__ldg(pixel + k)) * taps.middle;
+        }
+        return taps.count > 1 ? sum + static_cast<float>(__ldg(pixel + taps.count - 1)) * taps.tail : sum;
+    }
 };
 
-template <bool staged, class P, class Sum>
-__device__ void march(const Image<const P, Device>& src, const Image<P, Device>& dst, const AreaTile& tile,
-                      Stage<P>& stage, const Sum& sum) {
-    int held = -1;  // the source row that `across` holds
-    typename Sum::Across across{};
+template <class P, class Sum>
+__device__ void march_by_pixels(const Image<const P, Device>& src, const Image<P, Device>& dst, const AreaTile& tile,
+                                const Taps& column, const Sum& sum) {
+    int held_row = -1;
+    typename Sum::Across held{};
     for (int r = 0; r < tile.rows; ++r) {
         const Taps down = tile.down[r];
         typename Sum::Total total{};
         for (int k = 0; k < down.count; ++k) {
             const int y = down.first + k;
-            if (y != held) {
-                held = y;
-                if constexpr (staged) {
-                    across = sum.across(stage.row(y, tile.bottom) + (tile.first - stage.left()));
-                } else {
-                    across = sum.across(src.row(y) + tile.first);
-                }
+            if (y != held_row) {
+                held_row = y;
+                held = sum.across(src.row(y) + column.first);
             }
-            total = sum.add(total, across, k == 0, down.weight(k));
+            // Floats may be negative zeros, and 0 + -0 is 0.
+            const typename Sum::Total row = sum.weighed(held, down.weight(k));
+            total = k == 0 ? row : total + row;
         }
-        if (tile.x < dst.width) {
-            dst.at(tile.top + r, tile.x) = sum.value(total);
+        dst.at(tile.top + r, tile.x) = sum.value(total);
+    }
+}
+
+// By words.
+
+// `count` neighbouring pixels of a row, wherever in a word they begin.
+template <class P, int count>
+struct Window {
+    static constexpr int kPerWord = 4 / static_cast<int>(sizeof(P));
+    static constexpr int kWords = (count + 2 * (kPerWord - 1)) / kPerWord;
+    uint32_t words[kWords];
+
+    // `from`: the word in which the first pixel lies.
+    __device__ void load(const P* from) {
+#pragma unroll
+        for (int i = 0; i < kWords; ++i) {
+            words[i] = __ldg(reinterpret_cast<const uint32_t*>(from) + i);
         }
     }
+    // Moves the first pixel, `bits` into its word, to the lowest place.
+    __device__ void align(uint32_t bits) {
+#pragma unroll
+        for (int i = 0; i < kWords; ++i) {
+            words[i] = __funnelshift_r(words[i], i + 1 < kWords ? words[i + 1] : 0U, bits);
+        }
+    }
+    // Once aligned; i must be a constant after unrolling.
+    [[nodiscard]] __device__ uint32_t pixel(int i) const {
+        const auto place = static_cast<uint32_t>(i % kPerWord);
+        return __byte_perm(words[i / kPerWord], 0, sizeof(P) == 1 ? 0x4440U + place : 0x4410U + 0x22U * place);
+    }
+};
+
+// Surplus pixels are masked out. kMostDown rows of the most taps fit into 32 bits.
+template <class P, int taps>
+struct BlockWindow : BlockSum<P, uint32_t> {
+    static constexpr int kWords = Window<P, taps>::kWords;
+    uint32_t masks[kWords];
+
+    __device__ BlockWindow(const ResizePlan& plan, const Taps& column)
+        : BlockSum<P, uint32_t>{plan.block_width, plan.block_height} {
+#pragma unroll
+        for (int i = 0; i < kWords; ++i) {
+            const int pixels = column.count - i * Window<P, taps>::kPerWord;
+            const int bits = 8 * static_cast<int>(sizeof(P)) * pixels;
+            masks[i] = bits <= 0 ? 0 : (bits >= 32 ? ~0U : (1U << bits) - 1);
+        }
+    }
+    __device__ uint32_t across(const Window<P, taps>& window) const {
+        uint32_t sum = 0;
+#pragma unroll
+        for (int i = 0; i < kWords; ++i) {
+            const uint32_t word = window.words[i] & masks[i];
+            if constexpr (sizeof(P) == 1) {
+                sum += (word & 0x00ff00ffU) + (word >> 8 & 0x00ff00ffU);  // both halves of at most 8 pixels
+            } else {
+                sum += (word & 0xffffU) + (word >> 16);
+            }
+        }
+        return sizeof(P) == 1 ? (sum & 0xffffU) + (sum >> 16) : sum;
+    }
+};
+
+// Surplus pixels weigh 0, which leaves a sum of integers as it is. A pixel is not converted: its bits, taken for those
+// of a float32, are 2^-149 of it, a denormal number. Weights are at most 1 and times 2^127, so that every product and
+// sum is 2^-22 of the contract's and rounded alike.
+template <class P, int taps>
+struct AreaWindow : AreaSum<P> {
+    float weights[taps];
+
+    __device__ AreaWindow(const ResizePlan&, const Taps& column) {
+#pragma unroll
+        for (int k = 0; k < taps; ++k) {
+            weights[k] = k < column.count ? column.weight(k) * 0x1p127F : 0.0F;
+        }
+    }
+    __device__ float across(const Window<P, taps>& window) const {
+        float sum = std::bit_cast<float>(window.pixel(0)) * weights[0];
+#pragma unroll
+        for (int k = 1; k < taps; ++k) {
+            sum += std::bit_cast<float>(window.pixel(k)) * weights[k];
+        }
+        return sum;
+    }
+    __device__ static P value(float total) {
+        return AreaSum<P>::value(total * 0x1p22F);
+    }
+};
+
+template <int taps, class P, class Sum>
+__device__ void march_by_words(const Image<const P, Device>& src, const Image<P, Device>& dst, const AreaTile& tile,
+                               const Taps& column, const Sum& sum) {
+    constexpr int kPerWord = Window<P, taps>::kPerWord;
+    const P* const data = src.data + column.first / kPerWord * kPerWord;
+    const uint32_t bits = static_cast<uint32_t>(column.first % kPerWord) * 8 * sizeof(P);
+    P* out = &dst.at(tile.top, tile.x);
+    int held_row = -1;
+    typename Sum::Across held{};
+    for (int r = 0; r < tile.rows; ++r) {
+        const int first = tile.down[r].first;
+        const int last = first + tile.down[r].count - 1;
+        typename Sum::Total total{};
+        int k = 0;
+        if (first == held_row) {
+            total = sum.weighed(held, tile.weights[r][k++]);
+        }
+        for (; first + k <= last; k += kRowsAtOnce) {
+            Window<P, taps> windows[kRowsAtOnce];
+#pragma unroll
+            for (int i = 0; i < kRowsAtOnce; ++i) {
+                const int y = first + k + i;
+                windows[i].load(data + row_offset(src, y < last ? y : last));
+            }
+#pragma unroll
+            for (int i = 0; i < kRowsAtOnce; ++i) {
+                windows[i].align(bits);
+                held = sum.across(windows[i]);
+                total += sum.weighed(held, tile.weights[r][k + i]);
+            }
+        }
+        held_row = last;
+        *out = sum.value(total);
+        out += dst.stride;
+    }
+}
+
+template <int taps, template <class, int> class Sum, class P>
+__device__ bool march_by_words_if_inside(const Image<const P, Device>& src, const Image<P, Device>& dst,
+                                         const ResizePlan& plan, const AreaTile& tile, const Taps& column) {
+    using Pixels = Window<P, taps>;
+    if (column.first / Pixels::kPerWord + Pixels::kWords > src.width / Pixels::kPerWord) {
+        return false;
+    }
+    march_by_words<taps>(src, dst, tile, column, Sum<P, taps>(plan, column));
+    return true;
+}
+
+// The column whose first pixel is (tile.top, tile.x).
+template <template <class, int> class ByWords, template <class> class ByPixels, class P>
+__device__ void resize_area_column(const Image<const P, Device>& src, const Image<P, Device>& dst,
+                                   const ResizePlan& plan, const AreaTile& tile, const Taps& column) {
+    if constexpr (std::is_integral_v<P>) {
+        const bool whole = plan.path == ResizePath::blocks;
+        const auto most = [whole](double scale) {
+            return whole ? static_cast<int>(scale + 0.5) : static_cast<int>(scale + 2);
+        };
+        const int taps = most(plan.x.scale);
+        if (vector_rows<Window<P, 1>::kPerWord>(src) && most(plan.y.scale) <= kMostDown) {
+            const bool done = taps <= 3   ? march_by_words_if_inside<3, ByWords>(src, dst, plan, tile, column)
+                              : taps <= 5 ? march_by_words_if_inside<5, ByWords>(src, dst, plan, tile, column)
+                              : taps <= 9
+                                  ? march_by_words_if_inside<9, ByWords>(src, dst, plan, tile, column)
+                                  : taps <= 13 && march_by_words_if_inside<13, ByWords>(src, dst, plan, tile, column);
+            if (done) {
+                return;
+            }
+        }
+    }
+    march_by_pixels(src, dst, tile, column, ByPixels<P>(plan, column));
 }
 
 // The tile whose first pixel is (top, left).
 template <class P>
 __device__ void resize_area_tile(const Image<const P, Device>& src, const Image<P, Device>& dst, const ResizePlan& plan,
                                  int64_t top, int64_t left) {
-    __shared__ Taps down[kTileRows];
-    __shared__ int ends[2];
+    __shared__ Taps down[kAreaRows];
+    __shared__ float weights[kAreaRows][kMostDown + kRowsAtOnce];
     const int thread = static_cast<int>(threadIdx.x);
-    const int64_t x = left + thread;
-    const Taps column = taps_of(plan.path, plan.x, plan.block_width, x < dst.width ? x : dst.width - 1, src.width);
-    const int rows = top + kTileRows < dst.height ? kTileRows : static_cast<int>(dst.height - top);
+    const int rows = top + kAreaRows < dst.height ? kAreaRows : static_cast<int>(dst.height - top);
     if (thread < rows) {
-        down[thread] = taps_of(plan.path, plan.y, plan.block_height, top + thread, src.height);
-    }
-    if (thread == 0) {
-        ends[0] = column.first;
-    }
-    if (thread == kThreads - 1) {
-        ends[1] = column.first + column.count;
+        const Taps taps = taps_of(plan.path, plan.y, plan.block_height, top + thread, src.height);
+        down[thread] = taps;
+#pragma unroll 1
+        for (int k = 0; k < kMostDown + kRowsAtOnce; ++k) {
+            weights[thread][k] = k < taps.count ? taps.weight(k) : 0.0F;
+        }
     }
     __syncthreads();
-    Stage<P> stage(src, ends[0], ends[1]);
-    const AreaTile tile{x, top, rows, column.first, down[rows - 1].first + down[rows - 1].count, down};
-    if (plan.path == ResizePath::blocks) {
-        if constexpr (std::is_integral_v<P>) {
-            const BlockSum<P> sum{column.count, plan.block_width, plan.block_height};
-            stage.holds_rows() ? march<true>(src, dst, tile, stage, sum) : march<false>(src, dst, tile, stage, sum);
-        }
+    const int64_t x = left + thread;
+    if (x >= dst.width) {
         return;
     }
-    if (!stage.holds_rows()) {
-        // Scales beyond 30 at the least: rows are read where they are.
-        march<false>(src, dst, tile, stage, AreaLoop<P>(column));
-        return;
+    const Taps column = taps_of(plan.path, plan.x, plan.block_width, x, src.width);
+    const AreaTile tile{x, top, rows, down, weights};
+    if (plan.path == ResizePath::area) {
+        resize_area_column<AreaWindow, AreaPixels>(src, dst, plan, tile, column);
+    } else if constexpr (std::is_integral_v<P>) {
+        resize_area_column<BlockWindow, BlockPixels>(src, dst, plan, tile, column);
     }
-    if constexpr (std::is_integral_v<P>) {
-        const double most = plan.x.scale + 2;  // taps, rounded down
-        if (most < 4) {
-            return march<true>(src, dst, tile, stage, AreaUnrolled<P, 3>(column));
-        }
-        if (most < 6) {
-            return march<true>(src, dst, tile, stage, AreaUnrolled<P, 5>(column));
-        }
-        if (most < 8) {
-            return march<true>(src, dst, tile, stage, AreaUnrolled<P, 7>(column));
-        }
-        if (most < kMostTaps + 1) {
-            return march<true>(src, dst, tile, stage, AreaUnrolled<P, kMostTaps>(column));
-        }
-    }
-    march<true>(src, dst, tile, stage, AreaLoop<P>(column));
 }
 
 }  // namespace

@@ -32,6 +32,16 @@ struct ResizePlan {
     int64_t block_width, block_height;  // of ResizePath::blocks
 };
 
+// Whether a pixel is the mean over an area (`blocks` or `area`), not a mix of two pixels a side.
+template <class P>
+BONEAGE_HD inline bool averages_areas(ResizeFilter filter, int64_t src_height, int64_t src_width, int64_t dst_height,
+                                      int64_t dst_width) {
+    if (filter == ResizeFilter::linear) {
+        return std::is_integral_v<P> && src_height == 2 * dst_height && src_width == 2 * dst_width;
+    }
+    return dst_height <= src_height && dst_width <= src_width;
+}
+
 template <class P>
 BONEAGE_HD inline ResizePlan resize_plan(ResizeFilter filter, int64_t src_height, int64_t src_width, int64_t dst_height,
                                          int64_t dst_width) {
@@ -42,14 +52,10 @@ BONEAGE_HD inline ResizePlan resize_plan(ResizeFilter filter, int64_t src_height
     const bool whole = std::is_integral_v<P> &&
                        std::fabs(plan.x.scale - static_cast<double>(plan.block_width)) < kEpsilon &&
                        std::fabs(plan.y.scale - static_cast<double>(plan.block_height)) < kEpsilon;
-    if (filter == ResizeFilter::linear) {
-        if (whole && plan.block_width == 2 && plan.block_height == 2) {
-            plan.path = ResizePath::blocks;
-        }
-    } else if (plan.x.scale < 1.0 || plan.y.scale < 1.0) {
-        plan.path = ResizePath::enlarge;
-    } else {
+    if (averages_areas<P>(filter, src_height, src_width, dst_height, dst_width)) {
         plan.path = whole ? ResizePath::blocks : ResizePath::area;
+    } else if (filter == ResizeFilter::area) {
+        plan.path = ResizePath::enlarge;
     }
     return plan;
 }

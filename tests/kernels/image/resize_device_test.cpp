@@ -120,7 +120,7 @@ TYPED_TEST(ResizeDeviceTest, equals_the_cpu_twin_on_random_sizes) {
     expect_twins_equal<TypeParam>(stream, sizes, testing::kRowLayouts[0]);
 }
 
-TYPED_TEST(ResizeDeviceTest, sums_rows_too_long_for_shared_memory) {
+TYPED_TEST(ResizeDeviceTest, sums_very_long_rows) {
     Batches sizes;
     sizes.add({3, 40000}, {1, 2});
     sizes.add({3, 40000}, {2, 3});
@@ -136,7 +136,7 @@ TYPED_TEST(ResizeDeviceTest, sums_rows_too_long_for_shared_memory) {
 
 TYPED_TEST(ResizeDeviceTest, gives_the_same_bits_in_every_order_of_threads) {
     Batches sizes;
-    sizes.add({130, 67}, {33, 17});     // shared rows, several stages
+    sizes.add({130, 67}, {33, 17});     // shared rows
     sizes.add({120, 600}, {40, 150});   // whole scales
     sizes.add({140, 1300}, {35, 300});  // two tiles wide
     sizes.add({20, 31}, {45, 160});     // enlarged
