@@ -246,8 +246,10 @@ void add_plan(CLI::App& program, Work& work) {
     command->add_flag("--train", given->train,
                       "Print a step of training instead: forward, loss and backward, and the memory that it takes");
     command->add_flag("--recompute", given->recompute, "With --train: as `boneage train --recompute` does it");
-    command->add_flag("--measure", given->measure,
-                      "Run the plan with initial weights on the device, and add how long every step takes");
+    command->add_flag(
+        "--measure", given->measure,
+        "Run the plan with initial weights on the device, and add what computes every step, in the words of "
+        "oneDNN or cuDNN, and how long it takes");
     command->add_option("--threads", given->threads, "For --measure on the CPU; 0: one for each processor")
         ->type_name("N")
         ->check(whole_number(0, 1024))

@@ -69,6 +69,7 @@ public:
         tensors_.front() = x_.ready(scratch);
         plan_->run(context_, tensors_, scratch.take<std::byte>(plan_->workspace_bytes()));
     }
+    [[nodiscard]] std::string implementation() const override { return plan_->engine_name(); }
 
 private:
     const Context& context_;

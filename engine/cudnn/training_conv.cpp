@@ -137,6 +137,7 @@ public:
         : context_(plans.context()), plan_(plans.plan_for(graph, arithmetic_of(m.plan))) {}
 
     [[nodiscard]] int64_t scratch_bytes() const { return scratch_part<std::byte>(plan_->workspace_bytes()); }
+    [[nodiscard]] EngineName engine_name() const { return plan_->engine_name(); }
     // `tensors` in the order that the graph's comment lists them.
     void run(std::initializer_list<void*> tensors, ScratchCursor<Device>& scratch) const {
         plan_->run(context_, std::span(tensors.begin(), tensors.size()),
@@ -188,20 +189,22 @@ ConvSteps::Made ConvSteps::operator()(const plan::ConvForward& step) const {
     std::byte* y = m_.place(step.y).data;
     const int64_t bytes = planned.scratch_bytes() + x.scratch_bytes() + weight.scratch_bytes();
     if (!step.bias) {
-        return plan::call(bytes, [=](std::byte* memory) {
+        const auto run = [=](std::byte* memory) {
             ScratchCursor<Device> scratch({memory, bytes});
             void* input = x.ready(scratch);
             planned.run({input, weight.ready(scratch), y}, scratch);
-        });
+        };
+        return plan::call(bytes, run, planned.engine_name());
     }
     const GraphBias bias(stream_, step, m_);
     const int64_t all = bytes + bias.scratch_bytes();
-    return plan::call(all, [=](std::byte* memory) {
+    const auto run = [=](std::byte* memory) {
         ScratchCursor<Device> scratch({memory, all});
         void* input = x.ready(scratch);
         void* rounded = weight.ready(scratch);
         planned.run({input, rounded, bias.ready(scratch), y}, scratch);
-    });
+    };
+    return plan::call(all, run, planned.engine_name());
 }
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvGradInput& step) const {
@@ -210,10 +213,11 @@ ConvSteps::Made ConvSteps::operator()(const plan::ConvGradInput& step) const {
     std::byte* d_y = m_.place(step.d_y).data;
     std::byte* d_x = m_.place(step.d_x).data;
     const int64_t bytes = planned.scratch_bytes() + weight.scratch_bytes();
-    return plan::call(bytes, [=](std::byte* memory) {
+    const auto run = [=](std::byte* memory) {
         ScratchCursor<Device> scratch({memory, bytes});
         planned.run({d_y, weight.ready(scratch), d_x}, scratch);
-    });
+    };
+    return plan::call(bytes, run, planned.engine_name());
 }
 
 ConvSteps::Made ConvSteps::operator()(const plan::ConvGradWeight& step) const {
@@ -223,19 +227,21 @@ ConvSteps::Made ConvSteps::operator()(const plan::ConvGradWeight& step) const {
     float* gradient = m_.gradient_data(step.conv.weight);
     if (!rounds(m_)) {
         const int64_t bytes = planned.scratch_bytes() + x.scratch_bytes();
-        return plan::call(bytes, [=](std::byte* memory) {
+        const auto run = [=](std::byte* memory) {
             ScratchCursor<Device> scratch({memory, bytes});
             planned.run({x.ready(scratch), d_y, gradient}, scratch);
-        });
+        };
+        return plan::call(bytes, run, planned.engine_name());
     }
     const RoundedWeight rounded(m_.parameter(step.conv.weight).size(), step.conv, x.unfolded());
     const int64_t bytes = planned.scratch_bytes() + x.scratch_bytes() + rounded.scratch_bytes();
-    return plan::call(bytes, [=, &stream = stream_](std::byte* memory) {
+    const auto run = [=, &stream = stream_](std::byte* memory) {
         ScratchCursor<Device> scratch({memory, bytes});
         bfloat16* d_w = rounded.take(scratch);
         planned.run({x.ready(scratch), d_y, d_w}, scratch);
         copy<bfloat16, float>(stream, rounded.view(d_w), rounded.view(gradient));
-    });
+    };
+    return plan::call(bytes, run, planned.engine_name());
 }
 
 }  // namespace boneage::cudnn

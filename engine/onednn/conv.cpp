@@ -103,6 +103,7 @@ struct Slot {
 // The primitive as it was made for a number of threads, with its own order of the weights.
 struct Primitive {
     dnnl::convolution_forward run;
+    std::string implementation;
     memory weights;
     memory bias;
     int64_t workspace_bytes = 0;
@@ -156,6 +157,10 @@ public:
         return std::max(bytes(alone_), bytes(whole_));
     }
 
+    [[nodiscard]] std::string implementation() const override {
+        return alone_.slots.empty() ? whole_.implementation : alone_.implementation;
+    }
+
     void run(std::byte* scratch) override {
         team_.for_images(at_.x.shape.n, [&](int64_t image, const Crew& crew) {
             Primitive& primitive = crew.whole ? whole_ : alone_;
@@ -201,6 +206,7 @@ private:
         const dnnl::convolution_forward::primitive_desc desc = describe();
         Primitive primitive;
         primitive.run = dnnl::convolution_forward(desc);
+        primitive.implementation = desc.impl_info_str();
         dnnl::stream stream(engine());
         memory given = wrap({weight_dims(), memory::data_type::f32, memory::format_tag::oihw}, values.weight.data());
         primitive.weights = memory(desc.weights_desc(), engine());

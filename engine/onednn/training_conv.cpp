@@ -167,9 +167,11 @@ class Staged : public plan::Runnable {
 public:
     [[nodiscard]] int64_t scratch_bytes() const override { return run_->scratch_bytes(); }
     void run(std::byte* scratch) override { run_->run(scratch); }
+    [[nodiscard]] std::string implementation() const override { return implementation_; }
 
 protected:
     std::unique_ptr<StagedRun> run_;
+    std::string implementation_;
 };
 
 // A weight in the flat parameters as a convolution of bf16 values sees it: where that is computed in float32, rounded
@@ -226,6 +228,7 @@ public:
         const memory::desc any_weight(geometry.weight, x_desc.data_type(), memory::format_tag::any);
         const memory::desc bias = step.bias ? bias_desc(y.shape.c) : memory::desc();
         const auto desc = geometry.forward(x_desc, any_weight, bias, y_desc, user_scratchpad());
+        implementation_ = desc.impl_info_str();
         run_ = std::make_unique<StagedRun>(team, dnnl::convolution_forward(desc), desc.scratchpad_desc());
         run_->input(DNNL_ARG_SRC, value_desc(x), x.data, desc.src_desc());
         run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), weight_.data(), desc.weights_desc());
@@ -268,6 +271,7 @@ public:
             {Kind::convolution_direct, x_desc, any_weight, y_desc, geometry.strides, geometry.padding,
              geometry.padding},
             user_scratchpad(), engine(), hint);
+        implementation_ = desc.impl_info_str();
         run_ = std::make_unique<StagedRun>(team, dnnl::convolution_backward_data(desc), desc.scratchpad_desc());
         run_->input(DNNL_ARG_DIFF_DST, value_desc(d_y), d_y.data, desc.diff_dst_desc());
         run_->input(DNNL_ARG_WEIGHTS, weight_desc(geometry.weight), weight_.data(), desc.weights_desc());
@@ -330,6 +334,7 @@ public:
             {Kind::convolution_direct, x_desc, any_weight, y_desc, geometry.strides, geometry.padding,
              geometry.padding},
             user_scratchpad(), engine(), hint);
+        implementation_ = desc.impl_info_str();
         run_ = std::make_unique<StagedRun>(team, dnnl::convolution_backward_weights(desc), desc.scratchpad_desc());
         run_->input(DNNL_ARG_SRC, value_desc(x), x.data, desc.src_desc());
         run_->input(DNNL_ARG_DIFF_DST, value_desc(d_y), d_y.data, desc.diff_dst_desc());

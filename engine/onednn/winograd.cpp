@@ -79,6 +79,12 @@ int64_t tiles_beside_weights(int64_t in, int64_t out, int64_t products) {
 
 // What the steps share: the tiles that join x and y, and scratch for the products of a block of them.
 class Tiled : public plan::Runnable {
+public:
+    [[nodiscard]] std::string implementation() const override {
+        const std::string tile = std::to_string(tiling_.tile);
+        return "Winograd F(" + tile + "x" + tile + ", 3x3)";
+    }
+
 protected:
     struct Products {
         float* x;

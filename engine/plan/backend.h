@@ -43,6 +43,8 @@ public:
     // Memory needed while it runs and not afterwards; steps share one area of the largest size asked for.
     [[nodiscard]] virtual int64_t scratch_bytes() const { return 0; }
     virtual void run(std::byte* scratch) = 0;
+    // What the library that computes it calls its way of doing so; empty for kernels that there is one of.
+    [[nodiscard]] virtual std::string implementation() const { return {}; }
 };
 
 // Owned memory of the back end, aligned to kArenaAlignment.

@@ -88,7 +88,7 @@ std::string as_table(const Plan& plan, const Machine* machine, const Measurement
             rows.back().push_back(decimal(1e6 * roof_seconds(plan, step, *machine), 1));
         }
         if (measured != nullptr) {
-            rows.back().push_back(microseconds(measured->steps.at(i)));
+            rows.back().push_back(microseconds(measured->steps.at(i).seconds));
         }
     }
     const Totals totals = totals_of(plan);
@@ -99,8 +99,9 @@ std::string as_table(const Plan& plan, const Machine* machine, const Measurement
     }
     if (measured != nullptr) {
         rows.back().push_back(microseconds(measured->whole));
+        insert_implementations(rows, *measured);
     }
-    text += lay_out(rows, 3);
+    text += lay_out(rows, measured != nullptr ? 4 : 3);
     text +=
         "\nFLOP: two per multiply-add of convolutions and linear layers. Arena: " + std::to_string(plan.arena_bytes) +
         " bytes for all values; " + std::to_string(plan.live_bytes) + " are in use at the fullest step (" +
@@ -155,7 +156,8 @@ std::string as_json(const Plan& plan, const Machine* machine, const Measurement*
             document["steps"].back()["roof_us"] = 1e6 * roof_seconds(plan, step, *machine);
         }
         if (measured != nullptr) {
-            document["steps"].back()["measured_us"] = 1e6 * measured->steps.at(i);
+            document["steps"].back()["measured_us"] = 1e6 * measured->steps.at(i).seconds;
+            document["steps"].back()["implementation"] = measured->steps.at(i).implementation;
         }
     }
     if (measured != nullptr) {

@@ -14,7 +14,8 @@ std::string as_table(const Plan& plan, const Machine* machine = nullptr, const M
 
 // The same as a JSON object: "net", "batch", ..., "totals", "steps" (with "flops", "read_bytes", "weight_bytes",
 // "write_bytes", "arena_offset", "output").
-// With a machine, every step and the totals also have "roof_us", measured ones "measured_us".
+// With a machine, every step and the totals also have "roof_us", measured ones "measured_us" and steps
+// "implementation", which is empty for kernels that there is one of.
 std::string as_json(const Plan& plan, const Machine* machine = nullptr, const Measurement* measured = nullptr);
 
 // A step of training likewise: one row a step (layer, operation, what it reads and writes, work, place in the arena),
@@ -23,7 +24,8 @@ std::string as_table(const TrainingPlan& plan, const Measurement* measured = nul
 
 // "net", "training": true, "batch", ..., "loss", "inputs", "totals" (with "forward_flops", "backward_flops" and the
 // bytes of everything that memory_bytes() counts) and "steps" (with "backward", "reads", "writes", "parameters",
-// "gradients", "flops"); measured ones also have "measured_us", and the totals "update_us".
+// "gradients", "flops"); measured ones also have "measured_us" and "implementation", and the totals
+// "update_us".
 std::string as_json(const TrainingPlan& plan, const Measurement* measured = nullptr);
 
 const char* name_of(Precision precision);

@@ -45,6 +45,14 @@ std::string measured_text(const Measurement& measured, int64_t batch) {
            decimal(static_cast<double>(batch) / measured.whole, 1) + " images/s.\n";
 }
 
+void insert_implementations(std::vector<Row>& rows, const Measurement& measured) {
+    const auto insert = [](Row& row, std::string text) { row.insert(row.begin() + 3, std::move(text)); };
+    for (size_t i = 0; i < rows.size(); ++i) {
+        const bool is_step = i > 0 && i <= measured.steps.size();
+        insert(rows[i], i == 0 ? "computed by" : is_step ? measured.steps[i - 1].implementation : "");
+    }
+}
+
 std::string lay_out(const std::vector<Row>& rows, size_t last_words) {
     std::vector<size_t> widths(rows.front().size());
     for (const Row& row : rows) {

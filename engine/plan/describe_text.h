@@ -25,6 +25,9 @@ std::string measured_text(const Measurement& measured, int64_t batch);
 
 using Row = std::vector<std::string>;
 
+// Into rows of a step each, between their head and further rows: what computed it, as the fourth column.
+void insert_implementations(std::vector<Row>& rows, const Measurement& measured);
+
 // Rows of equal length as lines. The columns from the second to `last_words`, counted from 0, hold words and begin
 // together; the others hold numbers and end together.
 std::string lay_out(const std::vector<Row>& rows, size_t last_words);

@@ -94,7 +94,7 @@ std::string as_table(const TrainingPlan& plan, const Measurement* measured) {
         rows.push_back({std::to_string(i), step.name, op_name(step.step), reads_text(plan, touched),
                         writes_text(plan, touched), short_number(step.flops), offsets_text(plan, touched)});
         if (measured != nullptr) {
-            rows.back().push_back(microseconds(measured->steps.at(i)));
+            rows.back().push_back(microseconds(measured->steps.at(i).seconds));
         }
     }
     if (measured != nullptr) {
@@ -103,8 +103,9 @@ std::string as_table(const TrainingPlan& plan, const Measurement* measured) {
     rows.push_back({"", "total", "", "", "", short_number(total_flops(plan)), ""});
     if (measured != nullptr) {
         rows.back().push_back(microseconds(measured->whole));
+        insert_implementations(rows, *measured);
     }
-    text += lay_out(rows, 4);
+    text += lay_out(rows, measured != nullptr ? 5 : 4);
 
     std::string inputs;
     for (const ValueId id : plan.inputs) {
@@ -187,7 +188,8 @@ std::string as_json(const TrainingPlan& plan, const Measurement* measured) {
                                      {"gradients", names(touched.gradients)},
                                      {"flops", step.flops}});
         if (measured != nullptr) {
-            document["steps"].back()["measured_us"] = 1e6 * measured->steps.at(i);
+            document["steps"].back()["measured_us"] = 1e6 * measured->steps.at(i).seconds;
+            document["steps"].back()["implementation"] = measured->steps.at(i).implementation;
         }
     }
     if (measured != nullptr) {

@@ -25,17 +25,20 @@ namespace boneage::plan {
 template <class Body>
 class Call final : public Runnable {
 public:
-    Call(int64_t scratch_bytes, Body body) : scratch_bytes_(scratch_bytes), body_(std::move(body)) {}
+    Call(int64_t scratch_bytes, Body body, std::string implementation)
+        : scratch_bytes_(scratch_bytes), body_(std::move(body)), implementation_(std::move(implementation)) {}
     [[nodiscard]] int64_t scratch_bytes() const override { return scratch_bytes_; }
     void run(std::byte* scratch) override { body_(scratch); }
+    [[nodiscard]] std::string implementation() const override { return implementation_; }
 
 private:
     int64_t scratch_bytes_;
     Body body_;
+    std::string implementation_;
 };
 template <class Body>
-std::unique_ptr<Runnable> call(int64_t scratch_bytes, Body body) {
-    return std::make_unique<Call<Body>>(scratch_bytes, std::move(body));
+std::unique_ptr<Runnable> call(int64_t scratch_bytes, Body body, std::string implementation = {}) {
+    return std::make_unique<Call<Body>>(scratch_bytes, std::move(body), std::move(implementation));
 }
 template <class Body>
 std::unique_ptr<Runnable> call(Body body) {

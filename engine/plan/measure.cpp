@@ -31,14 +31,14 @@ double measure(BackendMemory& memory, const std::function<void()>& call) {
     return rounds[rounds.size() / 2];
 }
 
-std::vector<double> measure_each(BackendMemory& memory, std::span<const std::unique_ptr<Runnable>> steps,
-                                 std::byte* scratch) {
-    std::vector<double> seconds;
-    seconds.reserve(steps.size());
+std::vector<MeasuredStep> measure_each(BackendMemory& memory, std::span<const std::unique_ptr<Runnable>> steps,
+                                       std::byte* scratch) {
+    std::vector<MeasuredStep> measured;
+    measured.reserve(steps.size());
     for (const auto& step : steps) {
-        seconds.push_back(measure(memory, [&] { step->run(scratch); }));
+        measured.push_back({measure(memory, [&] { step->run(scratch); }), step->implementation()});
     }
-    return seconds;
+    return measured;
 }
 
 }  // namespace boneage::plan

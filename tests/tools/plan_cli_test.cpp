@@ -140,6 +140,8 @@ TEST(PlanCommand, measures_every_step_and_all_of_them) {
         for (const auto& step : plan["steps"]) {
             EXPECT_GT(step["measured_us"].get<double>(), 0.0) << step["layer"];
             sum += step["measured_us"].get<double>();
+            const bool convolves = step["operation"].get<std::string>().starts_with("conv");
+            EXPECT_EQ(!step["implementation"].get<std::string>().empty(), convolves) << step["layer"];
         }
         EXPECT_GT(sum, 0.0);
         EXPECT_GT(plan["totals"]["measured_us"].get<double>(), 0.0);
@@ -149,7 +151,7 @@ TEST(PlanCommand, measures_every_step_and_all_of_them) {
         command.insert(command.end(), arguments.begin(), arguments.end());
         const Ran table = run_program(command);
         EXPECT_EQ(table.code, 0) << table.err;
-        for (const char* part : {"measured us", "measured: on oneDNN", " images/s.\n"}) {
+        for (const char* part : {"computed by", "measured us", "measured: on oneDNN", " images/s.\n"}) {
             EXPECT_NE(table.out.find(part), std::string::npos) << table.out;
         }
     }
