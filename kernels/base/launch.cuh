@@ -36,8 +36,13 @@ constexpr unsigned blocks_for(int64_t n, int64_t per_block) {
     return static_cast<unsigned>(ceil_div(n, per_block));
 }
 
+// What a block may have of dynamic shared memory without asking.
+constexpr size_t kPlainSharedBytes = 48 << 10;
+
 // Launch{grid, block, stream}(kernel, arguments...): typed, checked, without the <<<>>> that only nvcc parses.
-// A grid with a zero side launches nothing: empty batches need no special case.
+// A grid with a zero side launches nothing: empty batches need no special case. With more shared memory than
+// kPlainSharedBytes the kernel is opted in to it first, every time, because that holds for one device; a kernel always
+// asks for the same, since another thread may just be launching it.
 struct Launch {
     dim3 grid;
     dim3 block;
@@ -48,6 +53,11 @@ struct Launch {
     void operator()(void (*kernel)(Params...), Args&&... args) const {
         if (grid.x == 0 || grid.y == 0 || grid.z == 0) {
             return;
+        }
+        if (shared_bytes > kPlainSharedBytes) {
+            // No operation of the stream, which may be recording a graph.
+            CUDA_CHECK(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                            static_cast<int>(shared_bytes)));
         }
         cudaLaunchConfig_t config{};
         config.gridDim = grid;

@@ -1,12 +1,15 @@
 #include "kernels/image/clahe_blend.cuh"
+#include "kernels/image/clahe_halves.cuh"
+#include "kernels/image/clahe_tile.cuh"
 
 namespace boneage {
 namespace {
 
-// A histogram never leaves the chip: the block that counts a tile also clips it, sums it up and writes the table. The
-// 65,536 bins of 16-bit pixels do not fit into shared memory, so as many blocks as there are pieces read the tile, each
-// counting its own bins. They need each other's totals to share out what was clipped, so they count twice: reading a
-// tile again from L2 costs less than keeping 256 KiB of counters for it in memory.
+// A histogram never leaves the chip: the block that counts a tile also clips it, sums it up and writes the table. Where
+// the 65,536 bins of 16-bit pixels do not fit into shared memory, not even in counters of 16 bits (clahe_halves.cuh),
+// as many blocks as there are pieces read the tile, each counting its own bins. They need each other's totals to share
+// out what was clipped, so they count twice: reading a tile again from L2 costs less than keeping 256 KiB of counters
+// for it in memory.
 constexpr int kWarps = kThreads / 32;
 
 // Neighbours in a radiograph are often equal and would wait for each other at one counter: with 8-bit pixels every warp
@@ -22,27 +25,6 @@ __device__ __forceinline__ int32_t counter(int32_t bin) {
 }
 template <class P>
 constexpr int kCounters = kClahePieceBins<P> + kClahePieceBins<P> / 32;
-
-// What the threads of a block need of ClaheGrid, worked out by one of them: the divisions would outweigh the pixels.
-struct TileShape {
-    int32_t left, top, right, bottom;  // of the extended image
-    int32_t clip;
-    float lut_scale;
-};
-
-template <class P>
-__device__ TileShape tile_shape(const Image<const P, Device>& src, const ClaheParams& params) {
-    const ClaheGrid grid = clahe_grid<P>(src.height, src.width, params);
-    const auto tiles_x = static_cast<uint32_t>(params.tiles_x);
-    const int64_t left = blockIdx.x % tiles_x * grid.tile_width;
-    const int64_t top = blockIdx.x / tiles_x * grid.tile_height;
-    return {static_cast<int32_t>(left),
-            static_cast<int32_t>(top),
-            static_cast<int32_t>(left + grid.tile_width),
-            static_cast<int32_t>(top + grid.tile_height),
-            grid.clip,
-            grid.lut_scale};
-}
 
 // Counts the pixels of the tile whose bins belong to this block's piece.
 template <class P>
@@ -211,17 +193,12 @@ __global__ void __launch_bounds__(kThreads)
             cut_off += piece.cut_off;
         }
     }
-    const int32_t share = cut_off / kClaheBins<P>;
-    const int32_t residual = cut_off % kClaheBins<P>;
-    const int32_t step = residual > 0 ? clahe_residual_step(kClaheBins<P>, residual) : 1;
+    const ClaheSpread<kClaheBins<P>> spread(cut_off);
     const int32_t first =
         static_cast<int32_t>(blockIdx.y) * kClahePieceBins<P> + static_cast<int32_t>(threadIdx.x) * kThreadBins<P>;
     P* table = tables + piece_index() * kClahePieceBins<P> + first;
-    // Up to a bin, every bin has had its share, and every step-th one more while the remainder lasts.
     const auto entry = [&](int32_t bin) {
-        const int32_t given = bin / step + 1;
-        return clahe_lut_value<P>(cumulative + share * (bin + 1) + (given < residual ? given : residual),
-                                  tile.lut_scale);
+        return clahe_lut_value<P>(cumulative + spread.share * (bin + 1) + spread.extras(bin), tile.lut_scale);
     };
     if constexpr (kThreadBins<P> == 1) {
         cumulative += bins.count[0];
@@ -241,6 +218,22 @@ __global__ void __launch_bounds__(kThreads)
     }
 }
 
+template <class P>
+void make_tables(const Stream& stream, const Batch<const P, Device>& src, const ClaheParams& params, ClahePiece* pieces,
+                 P* tables) {
+    dim3 grid(static_cast<unsigned>(params.tiles_x * params.tiles_y), 1, static_cast<unsigned>(src.count));
+    if constexpr (kClahePieces < P >> 1) {
+        if (stream.device().shared_bytes_per_block >= static_cast<int64_t>(kHalvesBytes + sizeof(HalvesShared)) &&
+            clahe_counts_in_halves(src.max_height, src.max_width, params)) {
+            Launch{grid, dim3(kHalvesThreads), stream, kHalvesBytes}(halves_kernel, src.images, params, tables);
+            return;
+        }
+        grid.y = kClahePieces<P>;
+        Launch{grid, dim3(kThreads), stream}(pieces_kernel<P>, src.images, params, pieces);
+    }
+    Launch{grid, dim3(kThreads), stream}(tables_kernel<P>, src.images, params, pieces, tables);
+}
+
 }  // namespace
 
 template <class P>
@@ -254,11 +247,7 @@ void clahe(Stream& stream, Batch<const P, Device> src, Batch<P, Device> dst, con
     auto* pieces = cursor.template take<ClahePiece>(src.count * tiles * kClahePieces<P>);
     P* tables = cursor.template take<P>(src.count * tiles * kClaheBins<P>);
     const auto images = static_cast<unsigned>(src.count);
-    const dim3 grid(static_cast<unsigned>(tiles), kClahePieces<P>, images);
-    if constexpr (kClahePieces < P >> 1) {
-        Launch{grid, dim3(kThreads), stream}(pieces_kernel<P>, src.images, params, pieces);
-    }
-    Launch{grid, dim3(kThreads), stream}(tables_kernel<P>, src.images, params, pieces, tables);
+    make_tables(stream, src, params, pieces, tables);
     // One block is enough for a cell of a network's input; full-size radiographs have few cells and large ones.
     constexpr int64_t kBlockRows = 64;
     const dim3 cells(static_cast<unsigned>((params.tiles_x + 1) * (params.tiles_y + 1)),

@@ -9,7 +9,7 @@ namespace boneage {
 template <class P>
 inline constexpr int32_t kClaheBins = int32_t{std::numeric_limits<P>::max()} + 1;
 
-// The device twin counts in shared memory, where not all bins of 16-bit pixels fit: a block counts one piece of them.
+// The device twin counts in shared memory. Where not all bins of 16-bit pixels fit, a block counts one piece of them.
 template <class P>
 inline constexpr int32_t kClahePieceBins = sizeof(P) == 1 ? kClaheBins<P> : 8192;
 template <class P>
@@ -53,11 +53,44 @@ BONEAGE_HD inline ClaheGrid clahe_grid(int64_t height, int64_t width, const Clah
     return grid;
 }
 
+// The device twin can count a tile of 16-bit pixels in counters of 16 bits, which stop soon after they have reached the
+// clip (clahe_halves.cuh): this many pixels later at most.
+inline constexpr int32_t kClaheOvershoot = 8192;
+
+// Whether such counters hold what they count, for every image of a batch.
+inline bool clahe_counts_in_halves(int64_t max_height, int64_t max_width, const ClaheParams& params) {
+    constexpr int64_t kTop = std::numeric_limits<uint16_t>::max();
+    // No tile of an image of that size or a smaller one is larger: clahe_grid() adds less than a tile has.
+    const int64_t area = (max_height / params.tiles_y + 1) * (max_width / params.tiles_x + 1);
+    const double clip = params.clip_limit * static_cast<double>(area) / kClaheBins<uint16_t>;
+    return area <= kTop || (clip > 0.0 && clip <= static_cast<double>(kTop - kClaheOvershoot));
+}
+
 // The remainder of a clipped histogram goes to bins 0, step, 2 * step, ..., one each while it lasts.
 BONEAGE_HD inline int32_t clahe_residual_step(int32_t bins, int32_t residual) {
     const int32_t step = bins / residual;
     return step > 1 ? step : 1;
 }
+
+// How what was cut off a histogram is shared out, for whoever begins in the middle of it.
+template <int32_t bins>
+struct ClaheSpread {
+    static_assert(bins <= int32_t{1} << 16);
+    int32_t share;        // of every bin
+    int32_t residual;     // what remains
+    uint32_t reciprocal;  // of the step from one bin that gets one more to the next, times 2^31, rounded up
+
+    BONEAGE_HD explicit ClaheSpread(int32_t cut_off) : share(cut_off / bins), residual(cut_off % bins) {
+        const auto step = static_cast<uint32_t>(residual > 0 ? clahe_residual_step(bins, residual) : bins);
+        reciprocal = ((uint32_t{1} << 31) + step - 1) / step;
+    }
+    // How many of bins 0 to `bin` get one more.
+    [[nodiscard]] BONEAGE_HD int32_t extras(int32_t bin) const {
+        // bin / step, exactly: where the reciprocal was rounded up, by less than 1, bin * step is less than 2^31.
+        const auto before = static_cast<int32_t>(uint64_t{2 * static_cast<uint32_t>(bin)} * reciprocal >> 32);
+        return before + 1 < residual ? before + 1 : residual;
+    }
+};
 
 template <class P>
 BONEAGE_HD inline P clahe_lut_value(int32_t cumulative, float lut_scale) {

@@ -73,6 +73,9 @@ boneage_test(test_no_mutant
 # Dropped barriers.
 boneage_mutant(clahe_without_barrier_after_counting image/clahe.cu clahe
     "    count_tile(src, tile, counts);\n    __syncthreads();" "    count_tile(src, tile, counts);")
+boneage_mutant(clahe_without_barrier_after_counting_in_halves image/clahe_halves.cuh clahe
+    "    count_tile_in_halves(src, tile, words, ceiling);\n    __syncthreads();" "    count_tile_in_halves(src, tile, words, ceiling);"
+    image/clahe.cu)
 boneage_mutant(contrast_without_barrier_after_clearing image/contrast.cu contrast
     "    clear_counters(counters);\n    __syncthreads();\n    constexpr int kShift" "    clear_counters(counters);\n    constexpr int kShift")
 boneage_mutant(loss_without_barrier_before_the_total nn/loss.cu loss
@@ -89,6 +92,10 @@ boneage_mutant(contrast_counts_without_atomics image/contrast.cu contrast
 boneage_mutant(components_lose_the_largest image/components.cu components
     "atomicMax(&block_largest, largest);"
     "if (load_relaxed(&block_largest) < largest) { simt::maybe_yield(); block_largest = largest; }")
+
+# Counters that run over.
+boneage_mutant(clahe_adds_beyond_the_clip image/clahe_halves.cuh clahe
+    " && seen[i] << shift < ceiling << 16" "" image/clahe.cu)
 
 # Off by one.
 boneage_mutant(sharpen_one_row_late image/sharpen.cu sharpen

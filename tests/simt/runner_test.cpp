@@ -196,6 +196,26 @@ TEST(SimtRunner, refuses_launches_that_no_device_accepts) {
     EXPECT_NO_THROW((Launch{0, 1, stream}(dereference_kernel, nullptr))) << "an empty grid launches nothing";
 }
 
+__global__ void shared_kernel(int* out) {
+    dynamic_shared<int>()[(100 << 10) / sizeof(int)] = 7;
+    *out = dynamic_shared<int>()[(100 << 10) / sizeof(int)];
+}
+
+TEST(SimtRunner, gives_a_kernel_much_shared_memory_only_where_it_opted_in) {
+    const Stream stream;
+    const Buffer<int, Device> out(1);
+    cudaLaunchConfig_t config{};
+    config.gridDim = config.blockDim = dim3(1);
+    config.dynamicSmemBytes = 101 << 10;
+    EXPECT_NE(cudaLaunchKernelEx(&config, shared_kernel, out.data()), cudaSuccess);
+    const CapturedGraph graph(stream, [&] {
+        Launch{1, 1, stream, config.dynamicSmemBytes}(shared_kernel, out.data());
+    });
+    graph.launch(stream);
+    EXPECT_EQ(read(stream, out)[0], 7);
+    EXPECT_THROW((Launch{1, 1, stream, 228 << 10}(shared_kernel, out.data())), DeviceError);
+}
+
 TEST(SimtRunner, streams_know_their_device_and_refuse_one_that_is_not_there) {
     EXPECT_EQ(Stream(0).device().compute_capability, 90);
     EXPECT_THROW(Stream(1), DeviceError);

@@ -29,6 +29,7 @@ protected:
 };
 using PixelTypes = ::testing::Types<uint8_t, uint16_t>;
 TYPED_TEST_SUITE(ClaheDeviceTest, PixelTypes);
+using ClaheOfLargeTilesTest = ClaheDeviceTest<uint16_t>;
 
 // Settings for pixels whose tables are 256 times as large are fewer.
 template <class P>
@@ -91,6 +92,42 @@ TYPED_TEST(ClaheDeviceTest, equals_the_cpu_twin_on_flat_images_in_every_order_of
         this->compare(src, dst, {2.0, 2, 2});
         this->compare(src, src, {0.5, 1, 2});
     });
+}
+
+// Tiles in which some values are more frequent than 16 bits count, both halves of a word among them, beside what 12-bit
+// detectors and noise give. Some clip limits are too high for counters of 16 bits, or there is none.
+TEST_F(ClaheOfLargeTilesTest, equals_the_cpu_twin_however_often_a_value_occurs) {
+    const testing::Sizes sizes{{300, 301}, {260, 410}, {16, 40}, {281, 307}};
+    for (const testing::RowLayout& layout : testing::kRowLayouts) {
+        TwinBatch<uint16_t> src(stream_, sizes, layout);
+        TwinBatch<uint16_t> dst(stream_, sizes, layout);
+        src.fill([](int64_t h, int64_t w, size_t i) {
+            const uint16_t top = i == 1 ? 4095 : 65535;
+            testing::PaddedImage<uint16_t> image = testing::random_image<uint16_t>(h, w, i, 0, top);
+            for (int64_t p = 0; i != 3 && p < h * w * (i == 0 ? 97 : 40) / 100; ++p) {
+                image.view().at(p / w, p % w) = static_cast<uint16_t>(i == 0 && p % 16 == 3 ? 4001 : 4000);
+            }
+            return image;
+        });
+        for (const double clip_limit : {2.0, 40.0, 3000.0, 30000.0, 44000.0, 0.0, 1e6}) {
+            compare(src, dst, {clip_limit, 1, 1});
+        }
+        compare(src, src, {300.0, 2, 1});
+    }
+}
+
+// The reads and the additions of one counter mix in as many ways as there are orders.
+TEST_F(ClaheOfLargeTilesTest, equals_the_cpu_twin_in_every_order_of_threads) {
+    const auto compare_flat = [&] {
+        TwinBatch<uint16_t> src(stream_, {{256, 260}}, testing::kRowLayouts[0]);
+        TwinBatch<uint16_t> dst(stream_, {{256, 260}}, testing::kRowLayouts[0]);
+        src.fill([](int64_t h, int64_t w, size_t i) { return testing::random_image<uint16_t>(h, w, i, 6, 9); });
+        compare(src, dst, {2.0, 1, 1});
+        compare(src, dst, {300.0, 1, 1});
+        compare(src, dst, {0.0, 1, 2});
+    };
+    testing::in_every_thread_order(compare_flat);
+    testing::in_racing_thread_orders(compare_flat);
 }
 
 TYPED_TEST(ClaheDeviceTest, refuses_too_little_scratch_and_an_empty_batch_launches_nothing) {

@@ -1,6 +1,7 @@
 #include "kernels/image/clahe.h"
 
 #include "kernels/base/error.h"
+#include "kernels/image/clahe_math.h"
 #include "tests/support/images.h"
 
 #include <filesystem>
@@ -82,6 +83,44 @@ TYPED_TEST(ClaheTest, refuses_too_little_scratch_and_no_tiles) {
                  ContractError);
     EXPECT_THROW(clahe<TypeParam>(workers, one<const TypeParam>(in), one(in), {2.0, 0, 8}, scratch.bytes(enough)),
                  ContractError);
+}
+
+template <int32_t bins>
+void expect_spreads_as_one_after_another() {
+    for (int32_t residual = 0; residual < bins; ++residual) {
+        const ClaheSpread<bins> spread(3 * bins + residual);
+        ASSERT_EQ(spread.share, 3);
+        const int32_t step = residual > 0 ? clahe_residual_step(bins, residual) : 1;
+        int32_t given = 0;
+        for (int32_t bin = 0; bin < bins; ++bin) {
+            given += bin % step == 0 && given < residual ? 1 : 0;
+            if (spread.extras(bin) != given) {
+                FAIL() << bins << " bins, remainder " << residual << ": bins 0 to " << bin << " get "
+                       << spread.extras(bin) << " more, not " << given;
+            }
+        }
+        // Neighbouring remainders mostly have one step.
+        residual += residual > 1000 && residual < bins - 1000 ? 996 : 0;
+    }
+}
+
+TEST(ClaheSpread, gives_every_bin_what_it_gets_one_after_another) {
+    expect_spreads_as_one_after_another<256>();
+    expect_spreads_as_one_after_another<65536>();
+}
+
+TEST(ClaheHalves, hold_every_count_of_a_small_tile_and_those_near_the_clip_of_a_large_one) {
+    EXPECT_TRUE(clahe_counts_in_halves(254, 256, {0.0, 1, 1}));
+    EXPECT_FALSE(clahe_counts_in_halves(255, 256, {0.0, 1, 1})) << "extended, a tile could have 65,792 pixels";
+    EXPECT_FALSE(clahe_counts_in_halves(255, 256, {-1.0, 1, 1}));
+    EXPECT_TRUE(clahe_counts_in_halves(8 * 254, 8 * 256, {1e9, 8, 8}));
+    EXPECT_TRUE(clahe_counts_in_halves(4000, 3000, {2.0, 8, 8}));
+    EXPECT_TRUE(clahe_counts_in_halves(4000, 3000, {40.0, 1, 1}));
+    // The top of a counter less what threads may add too much.
+    const ClaheParams highest{57343.0 * 65536.0 / (1001.0 * 1001.0), 1, 1};
+    EXPECT_TRUE(clahe_counts_in_halves(1000, 1000, highest));
+    EXPECT_FALSE(clahe_counts_in_halves(1000, 1001, highest));
+    EXPECT_FALSE(clahe_counts_in_halves(1000, 1000, {1e300, 1, 1}));
 }
 
 TEST(ClaheOnRadiographs, equals_opencv_on_every_sample) {

@@ -97,6 +97,7 @@ Options& options();
 struct Faults {
     int devices = 1;
     int compute_capability = 90;
+    int shared_bytes = 227 << 10;                                  // the most a block may opt in to
     bool no_cudnn = false;                                         // for tests/support/cudnn_simt.cpp
     bool old_driver = false;                                       // the driver is older than the runtime needs
     std::atomic<bool> lost = false;                                // the device answers nothing any more
@@ -412,13 +413,6 @@ inline cudaError_t cudaMemcpy(void* to, const void* from, std::size_t n, cudaMem
 inline cudaError_t cudaMemset(void* to, int v, std::size_t n) {
     return cudaMemsetAsync(to, v, n);
 }
-template <class T>
-cudaError_t cudaMallocAsync(T** p, std::size_t n, cudaStream_t) {
-    return cudaMalloc(p, n);
-}
-inline cudaError_t cudaFreeAsync(void* p, cudaStream_t) {
-    return cudaFree(p);
-}
 cudaError_t cudaStreamSynchronize(cudaStream_t);
 inline cudaError_t cudaDeviceSynchronize() {
     return cudaSuccess;
@@ -429,6 +423,9 @@ const char* cudaGetErrorString(cudaError_t);
 namespace simt {
 // Does `work` now, or keeps it for the graph that `stream` is recording.
 cudaError_t enqueue(cudaStream_t stream, std::function<cudaError_t()> work);
+// A kernel may have 48 KiB of dynamic shared memory, or as much as it was opted in to.
+cudaError_t opt_in(const void* kernel, int bytes);
+std::size_t shared_limit(const void* kernel);
 }  // namespace simt
 
 // Graphs hold what was queued while their stream recorded; launching one does it all.
@@ -457,23 +454,17 @@ cudaError_t cudaEventElapsedTime(float*, cudaEvent_t, cudaEvent_t);
 cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned);
 cudaError_t cudaMallocHost(void**, std::size_t);
 cudaError_t cudaFreeHost(void*);
-template <class K>
-cudaError_t cudaFuncSetAttribute(K*, cudaFuncAttribute, int) {
-    return cudaSuccess;
-}
-
-template <class T>
-cudaError_t cudaMemcpyToSymbolAsync(T& symbol, const void* from, std::size_t n, std::size_t offset = 0,
-                                    cudaMemcpyKind = cudaMemcpyHostToDevice, cudaStream_t = nullptr) {
-    std::memcpy(reinterpret_cast<char*>(&symbol) + offset, from, n);
-    return cudaSuccess;
+template <class... P>
+cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute, int bytes) {
+    return simt::opt_in(reinterpret_cast<const void*>(kernel), bytes);
 }
 
 template <class... P, class... A>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* c, void (*kernel)(P...), A&&... args) {
     const dim3 g = c->gridDim, b = c->blockDim;
     if (!g.x || !g.y || !g.z || !b.x || !b.y || !b.z || b.x > 1024 || b.y > 1024 || b.z > 64 ||
-        b.x * b.y * b.z > 1024 || g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535 || c->dynamicSmemBytes > 227 * 1024)
+        b.x * b.y * b.z > 1024 || g.x > 0x7fffffffu || g.y > 65535 || g.z > 65535 ||
+        c->dynamicSmemBytes > simt::shared_limit(reinterpret_cast<const void*>(kernel)))
         return cudaErrorInvalidConfiguration;
     struct Call {
         void (*kernel)(P...);

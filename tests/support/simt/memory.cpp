@@ -16,6 +16,7 @@ namespace {
 std::recursive_mutex mutex;
 std::map<const char*, std::size_t> allocations;
 std::size_t allocated = 0;
+std::map<const void*, std::size_t> opted_in;  // bytes of shared memory, by kernel
 
 constexpr std::size_t padded(std::size_t n) {
     return (n + 255) / 256 * 256;
@@ -183,6 +184,18 @@ cudaError_t simt::enqueue(cudaStream_t stream, std::function<cudaError_t()> work
     stream->recorded.push_back(std::move(work));
     return cudaSuccess;
 }
+cudaError_t simt::opt_in(const void* kernel, int bytes) {
+    if (bytes < 0 || bytes > simt::faults().shared_bytes)
+        return last_error = cudaErrorInvalidValue;
+    const std::lock_guard lock(mutex);
+    opted_in[kernel] = std::size_t(bytes);
+    return answer();
+}
+std::size_t simt::shared_limit(const void* kernel) {
+    const std::lock_guard lock(mutex);
+    const auto found = opted_in.find(kernel);
+    return std::max(std::size_t{48} << 10, found == opted_in.end() ? 0 : found->second);
+}
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
     if (simt::faults().lost)
         return cudaErrorUnknown;
@@ -245,8 +258,13 @@ cudaError_t cudaSetDevice(int ordinal) {
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
     const int capability = simt::faults().compute_capability;
-    *properties = {"CUDA kernels on the CPU", capability / 10, capability % 10, 4, 1 << 20,
-                   std::size_t{1} << 32,      227 << 10};
+    *properties = {"CUDA kernels on the CPU",
+                   capability / 10,
+                   capability % 10,
+                   4,
+                   1 << 20,
+                   std::size_t{1} << 32,
+                   std::size_t(simt::faults().shared_bytes)};
     return cudaSetDevice(ordinal);
 }
 cudaError_t cudaDriverGetVersion(int* version) {
