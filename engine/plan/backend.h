@@ -3,6 +3,7 @@
 
 #include "engine/plan/parameters.h"
 #include "engine/plan/plan.h"
+#include "kernels/base/error.h"
 
 #include <functional>
 #include <memory>
@@ -43,6 +44,9 @@ public:
     // Memory needed while it runs and not afterwards; steps share one area of the largest size asked for.
     [[nodiscard]] virtual int64_t scratch_bytes() const { return 0; }
     virtual void run(std::byte* scratch) = 0;
+    // Replaces the weights it was made with, for the runs from now on; recordings of it stay valid. Only for steps that
+    // have some, of devices' back ends: throws ContractError elsewhere. Throws UsageError as make() does.
+    virtual void reload(const Weights& /*weights*/) { throw ContractError("this step's weights cannot be replaced"); }
 };
 
 // Owned memory of the back end, aligned to kArenaAlignment.

@@ -43,22 +43,33 @@ struct OnHost {
     plan::Backend& judge() { return *judge_; }
     plan::TrainingBackend& backend() { return *backend_; }
     template <class Cache>
-    std::unique_ptr<Batches> batches(const Cache& /*cache*/) {
+    std::nullptr_t batches(const Cache& /*cache*/) {
         return nullptr;
     }
+};
+
+// Counts the bytes it is given for the device.
+class CountingBackend final : public testing::StreamBackend {
+public:
+    using StreamBackend::StreamBackend;
+    void upload(std::byte* to, const void* from, int64_t bytes) override {
+        uploaded += bytes;
+        StreamBackend::upload(to, from, bytes);
+    }
+    int64_t uploaded = 0;
 };
 
 // What a training on a device computes with, everything on one stream.
 struct OnDevice {
     OnHost host;
     Stream stream;
-    testing::StreamBackend judge_{host.judge(), stream};
+    CountingBackend judge_{host.judge(), stream};
     testing::StreamTrainingBackend backend_{host.backend(), stream};
 
     plan::Backend& judge() { return judge_; }
     plan::TrainingBackend& backend() { return backend_; }
     template <class Cache>
-    std::unique_ptr<Batches> batches(const Cache& cache) {
+    auto batches(const Cache& cache) {
         return batches_on_device(cache, stream);
     }
 };
@@ -145,6 +156,58 @@ TEST(DeviceBatches, of_ages_have_the_hosts_bits) {
     Ages<OnHost> host(cache, options);
     Ages<OnDevice> device(cache, options);
     expect_same_batches(host, device, {"image", "targets", "weights", "sex"});
+}
+
+class JudgedAges : public ::testing::TestWithParam<bool> {  // whether the network is told the sex
+protected:
+    JudgedAges() {
+        testing::write_small_ages(path());
+        options_.network.base_width = 16;
+        options_.network.sex_input = GetParam();
+        options_.judged_batch = 5;  // of sixteen pictures: the last batch has one
+    }
+    ~JudgedAges() override {
+        simt::faults().device_bytes = ~size_t{0} >> 1;
+        simt::faults().graphs = 1 << 30;
+    }
+    [[nodiscard]] std::string path() const { return (folder_ / "ages.safetensors").string(); }
+    [[nodiscard]] plan::ParameterSource weights(uint64_t seed) const {
+        return io::initial_parameters(net::resnet34(options_.network), seed);
+    }
+
+    Folder folder_;
+    AgeCourseOptions options_;
+};
+INSTANTIATE_TEST_SUITE_P(Device, JudgedAges, ::testing::Bool());
+
+TEST_P(JudgedAges, have_the_hosts_bits_in_every_epoch) {
+    const AgeCache cache(path());
+    Ages<OnHost> host(cache, options_);
+    Ages<OnDevice> device(cache, options_);
+    device.course.prepare_judging(weights(0));
+    double last = 0;
+    for (uint64_t epoch = 1; epoch <= 3; ++epoch) {
+        const Judgement want = host.course.judge(weights(epoch));
+        const Judgement got = device.course.judge(weights(epoch));
+        EXPECT_EQ(std::bit_cast<uint64_t>(got.metric), std::bit_cast<uint64_t>(want.metric)) << "epoch " << epoch;
+        EXPECT_EQ(got.more, want.more);
+        EXPECT_EQ(want.more.contains(kUnknownSexMae), GetParam());
+        EXPECT_NE(want.metric, last) << "two networks judge the same";
+        last = want.metric;
+    }
+}
+
+// The runner's steps are made anew on the host, where a GPU's would be given their new weights by uploads.
+TEST_P(JudgedAges, once_judged_on_a_device_need_no_memory_no_recording_and_no_copy_of_a_picture) {
+    const AgeCache cache(path());
+    Ages<OnHost> host(cache, options_);
+    Ages<OnDevice> device(cache, options_);
+    static_cast<void>(device.course.judge(weights(1)));
+    device.where.judge_.uploaded = 0;
+    simt::faults().device_bytes = simt::device_bytes_in_use();
+    simt::faults().graphs = 0;
+    EXPECT_EQ(device.course.judge(weights(2)).metric, host.course.judge(weights(2)).metric);
+    EXPECT_EQ(device.where.judge_.uploaded, 0);
 }
 
 class DeviceMasks : public ::testing::Test {
