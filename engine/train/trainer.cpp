@@ -34,14 +34,6 @@ std::vector<NamedValues<T>> named(std::span<const plan::State> names, std::vecto
     return tensors;
 }
 
-std::vector<std::vector<float>> states_of(const plan::TrainingExecutor& executor) {
-    std::vector<std::vector<float>> states;
-    for (const plan::State state : executor.states()) {
-        states.push_back(executor.state(state));
-    }
-    return states;
-}
-
 std::string checkpoint_in(const std::string& folder) {
     return (std::filesystem::path(folder) / "checkpoint.safetensors").string();
 }
@@ -116,11 +108,11 @@ void Trainer::restore() {
             "it belongs to another training (other data, network, batch or settings); resume with what it was "
             "begun with, or choose another folder");
     }
-    std::vector<std::vector<float>> states = states_of(executor_);
-    best_ = judged_weights();
-    newest.checkpoint.restore(named<float>(executor_.states(), states, best_.parameters, best_.statistics));
-    for (size_t i = 0; i < states.size(); ++i) {
-        executor_.set_state(executor_.states()[i], states[i]);
+    read_states();
+    best_ = {judged_parameters(), judged_statistics()};
+    newest.checkpoint.restore(named<float>(executor_.states(), states_, best_.parameters, best_.statistics));
+    for (size_t i = 0; i < states_.size(); ++i) {
+        executor_.set_state(executor_.states()[i], states_[i]);
     }
     executor_.set_step(fields.count("step"));
     epoch_ = fields.count("epoch");
@@ -159,11 +151,10 @@ void Trainer::save() {
     const Json state{{"training", fingerprint()}, {"settings", to_json(options_.settings)},
                      {"epoch", epoch_},           {"step", executor_.step()},
                      {"elapsed_s", elapsed_s_},   {"schedule", schedule_.state()}};
-    std::vector<std::vector<float>> states = states_of(executor_);
     // A device need not wait for the disk where what becomes the previous checkpoint is known to have reached it.
     const io::Sync when = executor_.queues() && saved_ ? io::Sync::later : io::Sync::now;
     write_checkpoint(checkpoint_path_,
-                     named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state, when);
+                     named<const float>(executor_.states(), states_, best_.parameters, best_.statistics), state, when);
     saved_ = true;
     if (when == io::Sync::later) {
         syncing_ = std::async(std::launch::async, [path = checkpoint_path_] { io::sync(path); });
@@ -176,10 +167,24 @@ void Trainer::finish_syncing() {
     }
 }
 
-Trainer::Weights Trainer::judged_weights() const {
-    const bool averaged = options_.average_decay > 0;
-    return {executor_.state(averaged ? plan::State::average_parameters : plan::State::parameters),
-            executor_.state(averaged ? plan::State::average_statistics : plan::State::statistics)};
+void Trainer::read_states() {
+    const std::span<const plan::State> names = executor_.states();
+    states_.resize(names.size());
+    for (size_t i = 0; i < names.size(); ++i) {
+        executor_.read_state(names[i], states_[i]);
+    }
+}
+
+const std::vector<float>& Trainer::read(plan::State state) const {
+    return states_.at(static_cast<size_t>(std::ranges::find(executor_.states(), state) - executor_.states().begin()));
+}
+
+const std::vector<float>& Trainer::judged_parameters() const {
+    return read(options_.average_decay > 0 ? plan::State::average_parameters : plan::State::parameters);
+}
+
+const std::vector<float>& Trainer::judged_statistics() const {
+    return read(options_.average_decay > 0 ? plan::State::average_statistics : plan::State::statistics);
 }
 
 std::optional<float> Trainer::average_decay() const {
@@ -264,10 +269,10 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         if (!run_epoch(samples, stop, record)) {
             return TrainEnd::interrupted;
         }
-        Weights weights = judged_weights();
+        read_states();  // once: for judging, and for the checkpoint
         const std::vector<int64_t> batches = executor_.batches();
         const plan::ParameterSource parameters =
-            plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, batches);
+            plan::parameters_in(executor_.plan(), judged_parameters(), judged_statistics(), batches);
         const Judgement judgement = course_.judge(parameters);
         const EpochOutcome outcome = schedule_.epoch_ended(judgement.metric);
         ++epoch_;
@@ -280,7 +285,8 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         record.more.insert(judgement.more.begin(), judgement.more.end());
         if (outcome.improved || best_.parameters.empty()) {
             observer_.best(parameters, record);
-            best_ = std::move(weights);
+            best_.parameters = judged_parameters();
+            best_.statistics = judged_statistics();
         }
         log_->append(record);  // first: a resumed run cuts off what no checkpoint holds
         save();

@@ -68,7 +68,6 @@ public:
     [[nodiscard]] const Schedule& schedule() const { return schedule_; }
 
 private:
-    // The weights that are judged.
     struct Weights {
         std::vector<float> parameters;
         std::vector<float> statistics;
@@ -76,7 +75,12 @@ private:
 
     // False when interrupted.
     bool run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record);
-    [[nodiscard]] Weights judged_weights() const;
+    void read_states();
+    // Among those read.
+    [[nodiscard]] const std::vector<float>& read(plan::State state) const;
+    // The weights that are judged, among those read.
+    [[nodiscard]] const std::vector<float>& judged_parameters() const;
+    [[nodiscard]] const std::vector<float>& judged_statistics() const;
     // Of the coming step.
     [[nodiscard]] std::optional<float> average_decay() const;
     TrainEnd run_epochs(const std::atomic<bool>& stop);
@@ -96,6 +100,7 @@ private:
     std::optional<TrainLog> log_;
     int64_t epoch_ = 0;
     double elapsed_s_ = 0;
+    std::vector<std::vector<float>> states_;  // as they were last read, in the order of executor_.states()
     Weights best_;
     bool saved_ = false;         // a checkpoint, by this object
     std::future<void> syncing_;  // the last one to the disk, while a device computes the next epoch

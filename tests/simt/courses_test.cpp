@@ -59,12 +59,23 @@ public:
     int64_t uploaded = 0;
 };
 
+// Counts the bytes that are waited for.
+class CountingTrainingBackend final : public testing::StreamTrainingBackend {
+public:
+    using StreamTrainingBackend::StreamTrainingBackend;
+    void download(void* to, const std::byte* from, int64_t bytes) override {
+        downloaded += bytes;
+        StreamTrainingBackend::download(to, from, bytes);
+    }
+    int64_t downloaded = 0;
+};
+
 // What a training on a device computes with, everything on one stream.
 struct OnDevice {
     OnHost host;
     Stream stream;
     CountingBackend judge_{host.judge(), stream};
-    testing::StreamTrainingBackend backend_{host.backend(), stream};
+    CountingTrainingBackend backend_{host.backend(), stream};
 
     plan::Backend& judge() { return judge_; }
     plan::TrainingBackend& backend() { return backend_; }
@@ -293,6 +304,24 @@ std::pair<TrainEnd, Left> run_masks(const MaskCache& cache, const MaskCourseOpti
         left.validation.push_back(record.val_dice.value_or(-1));
     }
     return {end, left};
+}
+
+TEST_F(DeviceMasks, are_waited_for_once_an_epoch_by_what_is_judged_and_kept) {
+    const MaskCache cache(cache_path());
+    Masks<OnDevice> training(cache, options_);
+    TrainObserver observer;
+    observer.step = [](int64_t, int64_t, double) {};
+    observer.epoch = [](const EpochRecord&, const EpochOutcome&) {};
+    observer.say = [](const std::string&) {};
+    observer.best = [](const plan::ParameterSource&, const EpochRecord&) {};
+    Trainer trainer(training.course, training.executor, trainer_options("counted"), observer);
+    int64_t bytes = 0;
+    for (const plan::State state : training.executor.states()) {
+        bytes += static_cast<int64_t>(training.executor.state(state).size() * sizeof(float));
+    }
+    training.where.backend_.downloaded = 0;
+    EXPECT_EQ(trainer.run(false), TrainEnd::finished);
+    EXPECT_EQ(training.where.backend_.downloaded, 3 * bytes);
 }
 
 TEST_F(DeviceMasks, trained_on_a_device_whole_or_resumed_give_the_hosts_bits) {
