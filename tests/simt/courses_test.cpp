@@ -284,12 +284,18 @@ std::pair<TrainEnd, Left> run_masks(const MaskCache& cache, const MaskCourseOpti
     observer.step = [&](int64_t step, int64_t steps, double) {
         EXPECT_EQ(step, expected % steps + 1) << "losses come in the order of the steps, each once";
         ++expected;
-        stop = ++seen == stop_at;
+        if (++seen == stop_at) {
+            stop = true;
+        }
     };
     observer.epoch = [&](const EpochRecord& record, const EpochOutcome&) {
         // Whoever is killed from here on loses the next epoch at most.
         const Checkpoint saved(trainer_options.folder + "/checkpoint.safetensors");
         EXPECT_EQ(saved.state()["epoch"], record.epoch);
+        EXPECT_EQ(saved.state()["step"], record.step);
+        // While it was written a device had steps to compute.
+        const bool busy = training.executor.queues() && record.epoch < trainer_options.epochs;
+        EXPECT_EQ(training.executor.step() > record.step, busy);
     };
     observer.say = [](const std::string&) {};
     observer.best = [](const plan::ParameterSource&, const EpochRecord&) {};
@@ -325,6 +331,7 @@ TEST_F(DeviceMasks, are_waited_for_once_an_epoch_by_what_is_judged_and_kept) {
 }
 
 TEST_F(DeviceMasks, trained_on_a_device_whole_or_resumed_give_the_hosts_bits) {
+    options_.repeats = 12;
     const MaskCache cache(cache_path());
     const auto [end, want] = run_masks<OnHost>(cache, options_, trainer_options("host"), 0);
     ASSERT_EQ(end, TrainEnd::finished);
@@ -335,8 +342,8 @@ TEST_F(DeviceMasks, trained_on_a_device_whole_or_resumed_give_the_hosts_bits) {
     EXPECT_EQ(device_end, TrainEnd::finished);
     EXPECT_EQ(got, want);
 
-    // An epoch has six steps: this ends within the second one.
-    EXPECT_EQ(run_masks<OnDevice>(cache, options_, trainer_options("broken"), 8).first, TrainEnd::interrupted);
+    // An epoch has 36 steps, of which at most 32 wait to be seen: this ends within the second one.
+    EXPECT_EQ(run_masks<OnDevice>(cache, options_, trainer_options("broken"), 40).first, TrainEnd::interrupted);
     const auto [resumed_end, resumed] = run_masks<OnDevice>(cache, options_, trainer_options("broken"), 0);
     EXPECT_EQ(resumed_end, TrainEnd::finished);
     EXPECT_EQ(resumed, want);
@@ -374,17 +381,19 @@ void expect_notes_in_order(plan::TrainingBackend& backend) {
     };
     EXPECT_THROW(take(), ContractError);
     for (int round = 0; round < 3; ++round) {
-        const auto first = static_cast<float>(10 * round);
-        set(first);
-        reading->note();
-        set(first + 1);
-        reading->note();
-        set(first + 2);
+        const auto first = static_cast<float>(100 * round);
+        for (size_t i = 0; i < plan::Reading::kNotes; ++i) {
+            set(first + static_cast<float>(i));
+            reading->note();
+        }
+        set(-1);
         EXPECT_THROW(reading->note(), ContractError);
         EXPECT_EQ(take(), first);
         reading->note();
-        EXPECT_EQ(take(), first + 1);
-        EXPECT_EQ(take(), first + 2);
+        for (size_t i = 1; i < plan::Reading::kNotes; ++i) {
+            EXPECT_EQ(take(), first + static_cast<float>(i));
+        }
+        EXPECT_EQ(take(), -1);
         EXPECT_THROW(take(), ContractError);
     }
 }
