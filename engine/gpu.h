@@ -64,7 +64,7 @@ public:
     virtual Stream& stream() = 0;
     // Where the pictures of a cache, which must outlive it, lie and batches are made. Throws OutOfDeviceMemory when
     // there is no room for them.
-    virtual std::unique_ptr<train::Batches> batches(const train::AgeCache& cache) = 0;
+    virtual std::unique_ptr<train::AgeBatches> batches(const train::AgeCache& cache) = 0;
     virtual std::unique_ptr<train::Batches> batches(const train::MaskCache& cache) = 0;
 };
 

@@ -76,7 +76,7 @@ public:
     plan::TrainingBackend& backend() override { return *backend_; }
     plan::Backend& judge() override { return *judge_; }
     Stream& stream() override { return stream_; }
-    std::unique_ptr<train::Batches> batches(const train::AgeCache& cache) override {
+    std::unique_ptr<train::AgeBatches> batches(const train::AgeCache& cache) override {
         return train::batches_on_device(cache, stream_);
     }
     std::unique_ptr<train::Batches> batches(const train::MaskCache& cache) override {

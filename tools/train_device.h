@@ -27,7 +27,7 @@ public:
     plan::Backend& judge() { return gpu_ ? gpu_->judge() : *judge_; }
     // Where batches of the cache are made, as courses take it: nothing for the host.
     template <class Cache>
-    [[nodiscard]] std::unique_ptr<train::Batches> batches(const Cache& cache) const {
+    [[nodiscard]] auto batches(const Cache& cache) const {
         return gpu_ ? gpu_->batches(cache) : nullptr;
     }
     // To be called once the training's steps are made: on a GPU what judging needs is made as well, so that all that

@@ -10,6 +10,8 @@
 #include "kernels/nn/linear.h"
 #include "kernels/nn/pool.h"
 
+#include <variant>
+
 namespace boneage::cudnn {
 namespace {
 
@@ -50,16 +52,45 @@ std::unique_ptr<plan::Runnable> call(Body body) {
     return std::make_unique<Call<Body>>(std::move(body));
 }
 
+// Device memory with these values, which stays where it is as long as there are not more of them.
+template <class T>
+void assign(plan::BackendMemory& memory, Buffer<T, Device>& to, const std::vector<T>& values) {
+    const auto size = static_cast<int64_t>(values.size());
+    to.reserve(size);
+    memory.upload(reinterpret_cast<std::byte*>(to.data()), values.data(), size * static_cast<int64_t>(sizeof(T)));
+}
+
+// A convolution's weights in its element type.
+using ConvWeight = std::variant<Buffer<float, Device>, Buffer<bfloat16, Device>, Buffer<float16, Device>>;
+
 class Conv final : public plan::Runnable {
 public:
-    Conv(const Context& context, std::shared_ptr<const Plan> plan, GraphInput x, const plan::Operands& at,
-         Buffer<std::byte, Device> weight, Buffer<float, Device> bias)
-        : context_(context), plan_(std::move(plan)), x_(x), weight_(std::move(weight)), bias_(std::move(bias)) {
-        tensors_ = {nullptr, weight_.data(), bias_.data()};
+    Conv(plan::BackendMemory& memory, const Context& context, std::shared_ptr<const Plan> plan, GraphInput x,
+         const plan::FusedConv& step, const plan::Operands& at, const plan::Weights& weights)
+        : memory_(memory),
+          context_(context),
+          plan_(std::move(plan)),
+          x_(x),
+          g_(geometry_of(step, at)),
+          name_(step.weights.weight) {
+        with_type(at.x.type, [&]<class T>(T) { weight_.emplace<Buffer<T, Device>>(); });
+        Conv::reload(weights);
+        tensors_ = {nullptr, std::visit([](const auto& any) -> void* { return any.data(); }, weight_), bias_.data()};
         if (at.residual) {
             tensors_.push_back(at.residual->data);
         }
         tensors_.push_back(at.y.data);
+    }
+    void reload(const plan::Weights& weights) override {
+        plan::expect_finite(weights, name_);
+        expects(static_cast<int64_t>(weights.bias.size()) == g_.k, "a bias for every output channel");
+        std::vector<float> krsc = as_krsc(weights.weight, g_.k, g_.c, g_.kernel_h);
+        if (x_.unfolded()) {
+            krsc = filled_rows(krsc, g_.kernel_w);
+        }
+        std::visit([&]<class T>(Buffer<T, Device>& any) { assign(memory_, any, plan::rounded<T>(krsc, name_)); },
+                   weight_);
+        assign(memory_, bias_, weights.bias);
     }
     [[nodiscard]] int64_t scratch_bytes() const override {
         return x_.scratch_bytes() + scratch_part<std::byte>(plan_->workspace_bytes());
@@ -72,12 +103,40 @@ public:
     [[nodiscard]] std::string implementation() const override { return plan_->engine_name(); }
 
 private:
+    plan::BackendMemory& memory_;
     const Context& context_;
     std::shared_ptr<const Plan> plan_;
     GraphInput x_;
-    Buffer<std::byte, Device> weight_;
+    ConvGeometry g_;
+    std::string name_;
+    ConvWeight weight_;
     Buffer<float, Device> bias_;
     std::vector<void*> tensors_;
+};
+
+class LinearStep final : public plan::Runnable {
+public:
+    LinearStep(plan::BackendMemory& memory, Stream& stream, const plan::Linear& step, const plan::Operands& at,
+               const plan::Weights& weights)
+        : memory_(memory), stream_(stream), at_(at), relu_(step.relu) {
+        LinearStep::reload(weights);
+    }
+    void reload(const plan::Weights& weights) override {
+        assign(memory_, weight_, weights.weight);
+        assign(memory_, bias_, weights.bias);
+    }
+    void run(std::byte* /*scratch*/) override {
+        linear(stream_, activations<const float>(at_.x), {weight_.data(), at_.y.shape.c, at_.x.shape.c},
+               {bias_.data(), at_.y.shape.c}, activations<float>(at_.y), relu_);
+    }
+
+private:
+    plan::BackendMemory& memory_;
+    Stream& stream_;
+    plan::Operands at_;
+    bool relu_;
+    Buffer<float, Device> weight_;
+    Buffer<float, Device> bias_;
 };
 
 class GpuBackend final : public plan::OnStream<plan::Backend> {
@@ -94,22 +153,9 @@ public:
 
     std::unique_ptr<plan::Runnable> make(const plan::FusedConv& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
-        plan::expect_finite(weights, step.weights.weight);
-        const ConvGeometry g = geometry_of(step, at);
-        GraphInput x(stream_, at.x, g);
-        std::vector<float> krsc = as_krsc(weights.weight, g.k, g.c, g.kernel_h);
-        if (x.unfolded()) {
-            krsc = filled_rows(krsc, g.kernel_w);
-        }
-        Buffer<std::byte, Device> weight;
-        with_type(at.x.type, [&]<class T>(T) { weight = on_device(plan::rounded<T>(krsc, step.weights.weight)); });
-        expects(static_cast<int64_t>(weights.bias.size()) == g.k, "a bias for every output channel");
-        Buffer<float, Device> bias(g.k);
-        upload(reinterpret_cast<std::byte*>(bias.data()), weights.bias.data(),
-               g.k * static_cast<int64_t>(sizeof(float)));
-        stream_.synchronize();
-        auto plan = plans_.plan_for(graph_of(step, at), arithmetic_of(at, options_.tf32));
-        return std::make_unique<Conv>(plans_.context(), std::move(plan), x, at, std::move(weight), std::move(bias));
+        return std::make_unique<Conv>(*this, plans_.context(),
+                                      plans_.plan_for(graph_of(step, at), arithmetic_of(at, options_.tf32)),
+                                      GraphInput(stream_, at.x, geometry_of(step, at)), step, at, weights);
     }
 
     std::unique_ptr<plan::Runnable> make(const plan::MaxPool& step, const plan::Operands& at) override {
@@ -131,13 +177,7 @@ public:
 
     std::unique_ptr<plan::Runnable> make(const plan::Linear& step, const plan::Operands& at,
                                          const plan::Weights& weights) override {
-        const auto weight = std::make_shared<Buffer<std::byte, Device>>(on_device(weights.weight));
-        const auto bias = std::make_shared<Buffer<std::byte, Device>>(on_device(weights.bias));
-        return call([this, at, weight, bias, relu = step.relu] {
-            linear(stream_, activations<const float>(at.x),
-                   {reinterpret_cast<const float*>(weight->data()), at.y.shape.c, at.x.shape.c},
-                   {reinterpret_cast<const float*>(bias->data()), at.y.shape.c}, activations<float>(at.y), relu);
-        });
+        return std::make_unique<LinearStep>(*this, stream_, step, at, weights);
     }
 
     std::unique_ptr<plan::Runnable> make(const plan::TransposedConv&, const plan::Operands&,
@@ -168,15 +208,6 @@ public:
     }
 
 private:
-    template <class T>
-    Buffer<std::byte, Device> on_device(const std::vector<T>& values) {
-        const auto bytes = static_cast<int64_t>(values.size() * sizeof(T));
-        Buffer<std::byte, Device> memory(bytes);
-        upload(memory.data(), values.data(), bytes);
-        stream_.synchronize();
-        return memory;
-    }
-
     BackendOptions options_;
     Plans plans_;
 };

@@ -42,6 +42,8 @@ public:
     DeviceAgeNetwork(const AgeNetworkSource& source, const Recipe& recipe, plan::Backend& backend,
                      plan::Precision precision, int64_t batch, Stream& stream);
 
+    // Other weights for what was recorded, too.
+    void reload(const plan::ParameterSource& parameters) { executor_.reload(parameters); }
     // The input of all slots, [n, h, w, c], to be assigned by work queued before enqueue().
     [[nodiscard]] Tensor<float, Device> input() const;
     // Queues the network; its raw answers, one a slot, land in the two arrays.

@@ -3,6 +3,7 @@
 
 #include "engine/plan/parameters.h"
 #include "engine/plan/plan.h"
+#include "kernels/base/error.h"
 
 #include <functional>
 #include <memory>
@@ -45,6 +46,9 @@ public:
     virtual void run(std::byte* scratch) = 0;
     // What the library that computes it calls its way of doing so; empty for kernels that there is one of.
     [[nodiscard]] virtual std::string implementation() const { return {}; }
+    // Replaces the weights it was made with, for the runs from now on; recordings of it stay valid. Only for steps that
+    // have some, of devices' back ends: throws ContractError elsewhere. Throws UsageError as make() does.
+    virtual void reload(const Weights& /*weights*/) { throw ContractError("this step's weights cannot be replaced"); }
 };
 
 // Owned memory of the back end, aligned to kArenaAlignment.

@@ -100,6 +100,18 @@ std::vector<float> Executor::read(std::string_view name) const {
     return read_place(backend_, place(name));
 }
 
+void Executor::reload(const ParameterSource& parameters) {
+    for (size_t i = 0; i < plan_.steps.size(); ++i) {
+        std::visit(
+            [&](const auto& step) {
+                if constexpr (requires { step.weights; }) {
+                    runnables_[i]->reload(load_weights(step, parameters));
+                }
+            },
+            plan_.steps[i].step);
+    }
+}
+
 void Executor::run() {
     run_steps(plan_.inputs, all_steps_);
 }

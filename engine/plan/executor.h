@@ -25,6 +25,10 @@ public:
     // Where an input, output or kept value lies, for callers that work in the back end's memory.
     [[nodiscard]] Place place(std::string_view name) const;
 
+    // Gives all steps the weights of another network of the same plan, where they are: nothing is allocated, and what
+    // was recorded stays valid. Only on devices' back ends; see Runnable::reload().
+    void reload(const ParameterSource& parameters);
+
     void run();
     // Runs only the steps that depend on this input; the rest keeps the values of the last run().
     void rerun(std::string_view input_name);

@@ -61,7 +61,7 @@ struct AverageBuffers {
 class Reading {
 public:
     // How many notes may wait to be taken.
-    static constexpr size_t kNotes = 2;
+    static constexpr size_t kNotes = 32;
 
     virtual ~Reading() = default;
     // Notes what lies there once the steps run so far are done.

@@ -305,6 +305,12 @@ std::vector<float> TrainingExecutor::state(State state) const {
     return download(flat(state).data(), flat(state).floats);
 }
 
+void TrainingExecutor::read_state(State state, std::vector<float>& values) const {
+    const Flat& from = flat(state);
+    values.resize(static_cast<size_t>(from.floats));
+    backend_.download(values.data(), from.memory.get(), from.floats * size_of(DataType::f32));
+}
+
 void TrainingExecutor::set_state(State state, std::span<const float> values) {
     if (static_cast<int64_t>(values.size()) != flat(state).floats) {
         throw UsageError("the " + std::string(name_of(state)) + " of another network cannot be taken over");

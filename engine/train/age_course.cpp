@@ -1,6 +1,6 @@
 #include "engine/train/age_course.h"
 
-#include "engine/pipeline/kernel_params.h"
+#include "engine/pipeline/age_network.h"
 #include "kernels/base/error.h"
 #include "kernels/base/rng.h"
 
@@ -35,10 +35,9 @@ std::string other_splits(const AgeCache& cache) {
 }  // namespace
 
 AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads,
-                     std::unique_ptr<Batches> batches)
+                     std::unique_ptr<AgeBatches> batches)
     : cache_(cache),
       options_(options),
-      backend_(backend),
       workers_(threads),
       batches_(batches ? std::move(batches) : batches_on_host(cache, workers_)),
       training_(cache.of_split(kTrainSplit)),
@@ -49,6 +48,7 @@ AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, pla
                          " validation pictures; prepare it from labels with a column split that says train or val" +
                          other_splits(cache));
     }
+    judge_ = batches_->judge({validation_, options.network, options.judged_precision, options.judged_batch}, backend);
     if (options.balance) {
         const std::vector<double> ages = ages_of(cache_, training_);
         sampler_.emplace(ages, age_edges(ages, options.category_months), *options.balance);
@@ -108,37 +108,20 @@ void AgeCourse::fill(std::span<const int64_t> samples, uint64_t first_draw, plan
     batches_->make(batch, executor);
 }
 
-pipeline::AgeNetwork AgeCourse::judged_network(const plan::ParameterSource& parameters) {
-    return {
-        {options_.network, parameters}, cache_.recipe(), backend_, options_.judged_precision, options_.judged_batch};
-}
-
 Judgement AgeCourse::judge(const plan::ParameterSource& parameters) {
-    pipeline::AgeNetwork network = judged_network(parameters);
-    const Tensor<const uint8_t, Host> pictures = cache_.pictures();
-    const NormaliseParams params = pipeline::normalise_params(cache_.recipe().input);
-    std::vector<pipeline::Ages> ages;
+    const std::vector<pipeline::Ages> ages = judge_->estimate(parameters);
     double error = 0;
     double error_unknown = 0;
-    for (size_t begin = 0; begin < validation_.size(); begin += static_cast<size_t>(network.batch())) {
-        const size_t count = std::min(validation_.size() - begin, static_cast<size_t>(network.batch()));
-        for (size_t i = 0; i < count; ++i) {
-            const Image<const uint8_t, Host> picture(pictures.at(validation_[begin + i]), pictures.shape[1],
-                                                     pictures.shape[2]);
-            normalise<uint8_t, float>(workers_, one(picture), network.slot(static_cast<int64_t>(i)), params);
-        }
-        network.run(static_cast<int64_t>(count), ages);
-        for (size_t i = 0; i < count; ++i) {
-            const auto at = static_cast<size_t>(validation_[begin + i]);
-            const double truth = cache_.ages_months()[at];
-            const float sex = cache_.sexes()[at];
-            const double mean = (ages[i].if_male + ages[i].if_female) / 2;
-            const double answer = sex == pipeline::kMale     ? ages[i].if_male
-                                  : sex == pipeline::kFemale ? ages[i].if_female
-                                                             : mean;
-            error += std::abs(answer - truth);
-            error_unknown += std::abs(mean - truth);
-        }
+    for (size_t i = 0; i < ages.size(); ++i) {
+        const auto at = static_cast<size_t>(validation_[i]);
+        const double truth = cache_.ages_months()[at];
+        const float sex = cache_.sexes()[at];
+        const double mean = (ages[i].if_male + ages[i].if_female) / 2;
+        const double answer = sex == pipeline::kMale     ? ages[i].if_male
+                              : sex == pipeline::kFemale ? ages[i].if_female
+                                                         : mean;
+        error += std::abs(answer - truth);
+        error_unknown += std::abs(mean - truth);
     }
     const auto count = static_cast<double>(validation_.size());
     Judgement judgement{error / count, {}};

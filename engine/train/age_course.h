@@ -1,7 +1,6 @@
 // Teaching ages: pictures of a cache, drawn by age category, changed at random, judged as scoring does it.
 #pragma once
 
-#include "engine/pipeline/age_network.h"
 #include "engine/train/age_cache.h"
 #include "engine/train/batches.h"
 #include "engine/train/course.h"
@@ -32,15 +31,16 @@ inline constexpr const char* kUnknownSexMae = "val_mae_months_unknown_sex";
 
 class AgeCourse final : public Course {
 public:
-    // `backend` judges; it and `cache` must outlive this. `batches` says where batches of `cache` are made: on the host
-    // unless it is given. Throws UsageError when the cache has no training or no validation samples.
+    // `backend` judges; it and `cache` must outlive this. `batches` says where batches of `cache` are made, and where
+    // `backend` works: on the host unless it is given. Throws UsageError when the cache has no training or no
+    // validation samples.
     AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, plan::Backend& backend, int threads,
-              std::unique_ptr<Batches> batches = nullptr);
+              std::unique_ptr<AgeBatches> batches = nullptr);
 
     [[nodiscard]] std::vector<int64_t> epoch(int64_t epoch) const override;
     void fill(std::span<const int64_t> samples, uint64_t first_draw, plan::TrainingExecutor& executor) override;
     [[nodiscard]] Judgement judge(const plan::ParameterSource& parameters) override;
-    void prepare_judging(const plan::ParameterSource& parameters) override { judged_network(parameters); }
+    void prepare_judging(const plan::ParameterSource& parameters) override { judge_->prepare(parameters); }
     [[nodiscard]] Better better() const override { return Better::lower; }
     [[nodiscard]] std::string metric_name() const override { return "MAE"; }
     [[nodiscard]] std::string metric_unit() const override { return "months"; }
@@ -57,15 +57,14 @@ public:
 
 private:
     [[nodiscard]] std::vector<int64_t> drawn(int64_t epoch) const;
-    pipeline::AgeNetwork judged_network(const plan::ParameterSource& parameters);
 
     const AgeCache& cache_;
     AgeCourseOptions options_;
-    plan::Backend& backend_;
     Workers workers_;
-    std::unique_ptr<Batches> batches_;
+    std::unique_ptr<AgeBatches> batches_;
     std::vector<int64_t> training_;  // places in the cache
     std::vector<int64_t> validation_;
+    std::unique_ptr<AgeJudge> judge_;
     std::optional<WeightedSampler> sampler_;
 };
 

@@ -32,6 +32,7 @@ Tensor<float, Space> tensor_at(const plan::Place& at) {
 //   put(to, values)          floats of the host's, to be copied there
 //   scratch(bytes)
 //   check(executor)          throws ContractError when the executor works elsewhere
+//   Judge                    an AgeJudge of queue(), such pictures, a recipe, what is judged and the back end
 template <class Desk>
 void put_inputs(Desk& desk, const BatchDraw& batch, plan::TrainingExecutor& executor) {
     for (const BatchDraw::Input& input : batch.inputs) {
@@ -42,34 +43,37 @@ void put_inputs(Desk& desk, const BatchDraw& batch, plan::TrainingExecutor& exec
 }
 
 template <class Desk>
-class AgeBatches final : public Batches {
+class AgeBatchesAt final : public AgeBatches {
 public:
     template <class Queue>
-    AgeBatches(const AgeCache& cache, Queue& queue)
-        : desk_(queue),
-          pictures_(desk_.keep(cache.pictures())),
-          normalise_(pipeline::normalise_params(cache.recipe().input)) {}
+    AgeBatchesAt(const AgeCache& cache, Queue& queue)
+        : desk_(queue), pictures_(desk_.keep(cache.pictures())), recipe_(cache.recipe()) {}
 
     void make(const BatchDraw& batch, plan::TrainingExecutor& executor) override {
         desk_.check(executor);
         put_inputs(desk_, batch, executor);
         const auto picks = desk_.picks(batch);
         augment(desk_.queue(), pictures_, picks.indices, picks.draws,
-                tensor_at<typename Desk::Space>(executor.place("image")), batch.augment, normalise_,
-                desk_.scratch(augment_scratch_bytes(picks.indices.size())));
+                tensor_at<typename Desk::Space>(executor.place("image")), batch.augment,
+                pipeline::normalise_params(recipe_.input), desk_.scratch(augment_scratch_bytes(picks.indices.size())));
+    }
+
+    std::unique_ptr<AgeJudge> judge(const JudgedAges& judged, plan::Backend& backend) override {
+        expects(!judged.pictures.empty() && judged.batch >= 1, "there are pictures to judge by");
+        return std::make_unique<typename Desk::Judge>(desk_.queue(), pictures_, recipe_, judged, backend);
     }
 
 private:
     Desk desk_;
     Tensor<const uint8_t, typename Desk::Space> pictures_;
-    NormaliseParams normalise_;
+    pipeline::Recipe recipe_;
 };
 
 template <class Desk>
-class MaskBatches final : public Batches {
+class MaskBatchesAt final : public Batches {
 public:
     template <class Queue>
-    MaskBatches(const MaskCache& cache, Queue& queue)
+    MaskBatchesAt(const MaskCache& cache, Queue& queue)
         : desk_(queue), normalise_(pipeline::normalise_params(cache.recipe().segment)) {
         std::vector<Image<const uint8_t, Host>> pictures;
         std::vector<Image<const uint8_t, Host>> masks;

@@ -1,13 +1,94 @@
+#include "engine/pipeline/device_networks.h"
+#include "engine/plan/recorded.h"
 #include "engine/plan/staged_uploads.h"
 #include "engine/train/batches_at.h"
+#include "kernels/base/numeric.h"
 #include "kernels/base/stream.h"
+
+#include <optional>
 
 namespace boneage::train {
 namespace {
 
+// Queues all batches of an epoch at once: nothing is copied to the device but weights, and the host waits for the last
+// batch's answers only.
+class DeviceJudge final : public AgeJudge {
+public:
+    DeviceJudge(Stream& stream, Tensor<const uint8_t, Device> pictures, const pipeline::Recipe& recipe,
+                const JudgedAges& judged, plan::Backend& backend)
+        : stream_(stream),
+          recipe_(recipe),
+          judged_(judged),
+          backend_(backend),
+          batches_(round_up(static_cast<int64_t>(judged.pictures.size()), judged.batch) / judged.batch),
+          pictures_(batches_ * judged.batch),
+          answers_(2 * judged.batch),
+          all_answers_(batches_ * answers_.size()) {
+        expects(!backend.host_addressable(), "what judges works where batches are made");
+        std::vector<Image<const uint8_t, Device>> table;
+        for (const int64_t i : judged.pictures) {
+            table.emplace_back(pictures.at(i), pictures.shape[1], pictures.shape[2]);
+        }
+        table.resize(static_cast<size_t>(pictures_.size()));  // what fills up the last batch is black
+        copy_to_device(stream_, pictures_.data(), table.data(),
+                       pictures_.size() * static_cast<int64_t>(sizeof(table[0])));
+        stream_.synchronize();
+    }
+
+    void prepare(const plan::ParameterSource& parameters) override {
+        if (!network_) {
+            network_.emplace(pipeline::AgeNetworkSource{judged_.network, parameters}, recipe_, backend_,
+                             judged_.precision, judged_.batch, stream_);
+        }
+    }
+
+    std::vector<pipeline::Ages> estimate(const plan::ParameterSource& parameters) override {
+        if (network_) {
+            network_->reload(parameters);
+        }
+        prepare(parameters);
+        const Tensor<float, Device> input = network_->input();
+        for (int64_t batch = 0; batch < batches_; ++batch) {
+            normalise<uint8_t, float>(
+                stream_, {pictures_.data() + batch * judged_.batch, judged_.batch, input.shape[1], input.shape[2]},
+                input, pipeline::normalise_params(recipe_.input));
+            forward_.run(nullptr);
+            copy_to_host(stream_, all_answers_.data() + batch * answers_.size(), answers_.data(),
+                         answers_.size() * static_cast<int64_t>(sizeof(float)));
+        }
+        stream_.synchronize();
+        std::vector<pipeline::Ages> ages(judged_.pictures.size());
+        for (size_t i = 0; i < ages.size(); ++i) {
+            const auto picture = static_cast<int64_t>(i);
+            const float* boys = all_answers_.data() + picture / judged_.batch * answers_.size();
+            const auto months = [&](float answer) {
+                return static_cast<double>(answer) * recipe_.age.deviation_months + recipe_.age.mean_months;
+            };
+            ages[i] = {months(boys[picture % judged_.batch]), months(boys[judged_.batch + picture % judged_.batch])};
+        }
+        return ages;
+    }
+
+private:
+    Stream& stream_;
+    pipeline::Recipe recipe_;
+    JudgedAges judged_;
+    plan::Backend& backend_;
+    int64_t batches_;
+    Buffer<Image<const uint8_t, Device>, Device> pictures_;
+    Buffer<float, Device> answers_;    // [2, batch]: as boys, as girls
+    PinnedBuffer<float> all_answers_;  // [batches, 2, batch]
+    std::optional<pipeline::DeviceAgeNetwork> network_;
+    plan::Recorded forward_{stream_, [this] {
+                                network_->enqueue(stream_, {answers_.data(), judged_.batch},
+                                                  {answers_.data() + judged_.batch, judged_.batch});
+                            }};
+};
+
 class DeviceDesk {
 public:
     using Space = Device;
+    using Judge = DeviceJudge;
 
     explicit DeviceDesk(Stream& stream) : stream_(stream), uploads_(stream) {}
 
@@ -86,12 +167,12 @@ private:
 
 }  // namespace
 
-std::unique_ptr<Batches> batches_on_device(const AgeCache& cache, Stream& stream) {
-    return std::make_unique<AgeBatches<DeviceDesk>>(cache, stream);
+std::unique_ptr<AgeBatches> batches_on_device(const AgeCache& cache, Stream& stream) {
+    return std::make_unique<AgeBatchesAt<DeviceDesk>>(cache, stream);
 }
 
 std::unique_ptr<Batches> batches_on_device(const MaskCache& cache, Stream& stream) {
-    return std::make_unique<MaskBatches<DeviceDesk>>(cache, stream);
+    return std::make_unique<MaskBatchesAt<DeviceDesk>>(cache, stream);
 }
 
 }  // namespace boneage::train

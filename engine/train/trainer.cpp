@@ -18,6 +18,9 @@ namespace {
 using Json = nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
+// Steps that a device gets to compute while its host writes a checkpoint; the next one is noted before any is taken.
+constexpr int64_t kStepsWhileSaving = static_cast<int64_t>(plan::Reading::kNotes) - 1;
+
 // All weights that a checkpoint holds, under the names it gives them.
 template <class T>
 std::vector<NamedValues<T>> named(std::span<const plan::State> names, std::vector<std::vector<float>>& states,
@@ -32,14 +35,6 @@ std::vector<NamedValues<T>> named(std::span<const plan::State> names, std::vecto
     add("best_parameters", best_parameters);
     add("best_statistics", best_statistics);
     return tensors;
-}
-
-std::vector<std::vector<float>> states_of(const plan::TrainingExecutor& executor) {
-    std::vector<std::vector<float>> states;
-    for (const plan::State state : executor.states()) {
-        states.push_back(executor.state(state));
-    }
-    return states;
 }
 
 std::string checkpoint_in(const std::string& folder) {
@@ -116,11 +111,11 @@ void Trainer::restore() {
             "it belongs to another training (other data, network, batch or settings); resume with what it was "
             "begun with, or choose another folder");
     }
-    std::vector<std::vector<float>> states = states_of(executor_);
-    best_ = judged_weights();
-    newest.checkpoint.restore(named<float>(executor_.states(), states, best_.parameters, best_.statistics));
-    for (size_t i = 0; i < states.size(); ++i) {
-        executor_.set_state(executor_.states()[i], states[i]);
+    read_states();
+    best_ = {judged_parameters(), judged_statistics()};
+    newest.checkpoint.restore(named<float>(executor_.states(), states_, best_.parameters, best_.statistics));
+    for (size_t i = 0; i < states_.size(); ++i) {
+        executor_.set_state(executor_.states()[i], states_[i]);
     }
     executor_.set_step(fields.count("step"));
     epoch_ = fields.count("epoch");
@@ -154,16 +149,15 @@ void Trainer::set_metric(EpochRecord& record, double metric) const {
     (course_.better() == Better::lower ? record.val_mae_months : record.val_dice) = metric;
 }
 
-void Trainer::save() {
+void Trainer::save(const EpochRecord& record) {
     finish_syncing();
     const Json state{{"training", fingerprint()}, {"settings", to_json(options_.settings)},
-                     {"epoch", epoch_},           {"step", executor_.step()},
+                     {"epoch", epoch_},           {"step", record.step},
                      {"elapsed_s", elapsed_s_},   {"schedule", schedule_.state()}};
-    std::vector<std::vector<float>> states = states_of(executor_);
     // A device need not wait for the disk where what becomes the previous checkpoint is known to have reached it.
     const io::Sync when = executor_.queues() && saved_ ? io::Sync::later : io::Sync::now;
     write_checkpoint(checkpoint_path_,
-                     named<const float>(executor_.states(), states, best_.parameters, best_.statistics), state, when);
+                     named<const float>(executor_.states(), states_, best_.parameters, best_.statistics), state, when);
     saved_ = true;
     if (when == io::Sync::later) {
         syncing_ = std::async(std::launch::async, [path = checkpoint_path_] { io::sync(path); });
@@ -176,10 +170,24 @@ void Trainer::finish_syncing() {
     }
 }
 
-Trainer::Weights Trainer::judged_weights() const {
-    const bool averaged = options_.average_decay > 0;
-    return {executor_.state(averaged ? plan::State::average_parameters : plan::State::parameters),
-            executor_.state(averaged ? plan::State::average_statistics : plan::State::statistics)};
+void Trainer::read_states() {
+    const std::span<const plan::State> names = executor_.states();
+    states_.resize(names.size());
+    for (size_t i = 0; i < names.size(); ++i) {
+        executor_.read_state(names[i], states_[i]);
+    }
+}
+
+const std::vector<float>& Trainer::read(plan::State state) const {
+    return states_.at(static_cast<size_t>(std::ranges::find(executor_.states(), state) - executor_.states().begin()));
+}
+
+const std::vector<float>& Trainer::judged_parameters() const {
+    return read(options_.average_decay > 0 ? plan::State::average_parameters : plan::State::parameters);
+}
+
+const std::vector<float>& Trainer::judged_statistics() const {
+    return read(options_.average_decay > 0 ? plan::State::average_statistics : plan::State::statistics);
 }
 
 std::optional<float> Trainer::average_decay() const {
@@ -190,60 +198,72 @@ std::optional<float> Trainer::average_decay() const {
     return static_cast<float>(std::min(options_.average_decay, (1 + t) / (10 + t)));
 }
 
-bool Trainer::run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record) {
+Trainer::Run Trainer::begin_epoch(int64_t queued) {
+    Run run;
+    run.samples = course_.epoch(epoch_);
+    run.steps_before = executor_.step();
+    run.steps = static_cast<int64_t>(run.samples.size()) / executor_.plan().options.batch;
+    run.adam = options_.adam;
+    if (run.steps == 0) {
+        throw UsageError("there are fewer samples to train on than one batch holds");
+    }
+    while (run.queued < std::min(queued, run.steps)) {
+        queue_step(run);
+    }
+    return run;
+}
+
+void Trainer::queue_step(Run& run) {
     const int64_t batch = executor_.plan().options.batch;
-    const int64_t steps = static_cast<int64_t>(samples.size()) / batch;
+    const int64_t first = run.queued * batch;
+    const auto draw = static_cast<uint64_t>(epoch_) * run.samples.size() + static_cast<uint64_t>(first);
+    course_.fill(std::span(run.samples).subspan(static_cast<size_t>(first), static_cast<size_t>(batch)), draw,
+                 executor_);
+    run.adam.learning_rate =
+        schedule_.learning_rate(executor_.step(), static_cast<double>(epoch_) +
+                                                      static_cast<double>(run.queued) / static_cast<double>(run.steps));
+    executor_.enqueue_train(run.adam, average_decay());
+    executor_.note_loss();
+    ++run.queued;
+}
+
+void Trainer::see_loss(Run& run) {
+    const SegmentationLoss taken = executor_.take_loss();
+    const double loss = taken.total * course_.loss_scale();
+    run.cross_entropy += taken.cross_entropy;
+    run.dice += taken.dice;
+    ++run.seen;
+    if (!std::isfinite(loss)) {
+        throw Error("the training diverged in step " + std::to_string(run.steps_before + run.seen) +
+                    ": its loss is no longer a number; " + (epoch_ == 0 ? "begin again" : "resume") +
+                    " with a smaller learning rate");
+    }
+    run.total += loss;
+    observer_.step(run.seen, run.steps, run.total / static_cast<double>(run.seen));
+}
+
+bool Trainer::finish_epoch(Run& run, const std::atomic<bool>& stop, EpochRecord& record) {
     // On a device the next step is queued before the last one's loss is looked at: it never waits for the host.
     const int64_t ahead = executor_.queues() ? 1 : 0;
-    const int64_t steps_before = executor_.step();
-    AdamParams adam = options_.adam;
-    double total = 0;
-    double cross_entropy = 0;
-    double dice = 0;
-    int64_t seen = 0;
-    const auto see_loss = [&] {
-        const SegmentationLoss taken = executor_.take_loss();
-        const double loss = taken.total * course_.loss_scale();
-        cross_entropy += taken.cross_entropy;
-        dice += taken.dice;
-        ++seen;
-        if (!std::isfinite(loss)) {
-            throw Error("the training diverged in step " + std::to_string(steps_before + seen) +
-                        ": its loss is no longer a number; " + (epoch_ == 0 ? "begin again" : "resume") +
-                        " with a smaller learning rate");
-        }
-        total += loss;
-        observer_.step(seen, steps, total / static_cast<double>(seen));
-    };
-    const Clock::time_point start = Clock::now();
-    int64_t queued = 0;
-    while (queued < steps && !stop) {
-        const int64_t first = queued * batch;
-        const auto draw = static_cast<uint64_t>(epoch_) * samples.size() + static_cast<uint64_t>(first);
-        course_.fill(std::span(samples).subspan(static_cast<size_t>(first), static_cast<size_t>(batch)), draw,
-                     executor_);
-        adam.learning_rate = schedule_.learning_rate(
-            executor_.step(), static_cast<double>(epoch_) + static_cast<double>(queued) / static_cast<double>(steps));
-        executor_.enqueue_train(adam, average_decay());
-        executor_.note_loss();
-        ++queued;
-        if (queued - seen > ahead) {
-            see_loss();
+    while (run.queued < run.steps && !stop) {
+        queue_step(run);
+        while (run.queued - run.seen > ahead) {
+            see_loss(run);
         }
     }
-    while (seen < queued) {
-        see_loss();
+    while (run.seen < run.queued) {
+        see_loss(run);
     }
-    if (queued < steps) {
+    if (run.queued < run.steps) {
         return false;
     }
-    record.train_loss = total / static_cast<double>(steps);
+    const auto steps = static_cast<double>(run.steps);
+    record.train_loss = run.total / steps;
     if (course_.has_loss_terms()) {
-        record.more = {{kTrainCrossEntropy, cross_entropy / static_cast<double>(steps)},
-                       {kTrainDice, dice / static_cast<double>(steps)}};
+        record.more = {{kTrainCrossEntropy, run.cross_entropy / steps}, {kTrainDice, run.dice / steps}};
     }
-    record.learning_rate = adam.learning_rate;
-    record.images_per_second = static_cast<double>(steps * batch) / seconds_since(start);
+    record.learning_rate = run.adam.learning_rate;
+    record.images_per_second = steps * static_cast<double>(executor_.plan().options.batch) / seconds_since(run.start);
     return true;
 }
 
@@ -254,20 +274,19 @@ TrainEnd Trainer::run(const std::atomic<bool>& stop) {
 }
 
 TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
+    std::optional<Run> next;
     while (epoch_ < options_.epochs) {
         const Clock::time_point start = Clock::now();
-        const std::vector<int64_t> samples = course_.epoch(epoch_);
-        if (static_cast<int64_t>(samples.size()) < executor_.plan().options.batch) {
-            throw UsageError("there are fewer samples to train on than one batch holds");
-        }
+        Run run = next ? std::move(*next) : begin_epoch(0);
+        next.reset();
         EpochRecord record;
-        if (!run_epoch(samples, stop, record)) {
+        if (!finish_epoch(run, stop, record)) {
             return TrainEnd::interrupted;
         }
-        Weights weights = judged_weights();
+        read_states();  // once: for judging, and for the checkpoint
         const std::vector<int64_t> batches = executor_.batches();
         const plan::ParameterSource parameters =
-            plan::parameters_in(executor_.plan(), weights.parameters, weights.statistics, batches);
+            plan::parameters_in(executor_.plan(), judged_parameters(), judged_statistics(), batches);
         const Judgement judgement = course_.judge(parameters);
         const EpochOutcome outcome = schedule_.epoch_ended(judgement.metric);
         ++epoch_;
@@ -276,14 +295,18 @@ TrainEnd Trainer::run_epochs(const std::atomic<bool>& stop) {
         record.step = executor_.step();
         set_metric(record, judgement.metric);
         record.elapsed_s = elapsed_s_;
-        record.draws_per_category = course_.draws_per_category(samples);
+        record.draws_per_category = course_.draws_per_category(run.samples);
         record.more.insert(judgement.more.begin(), judgement.more.end());
         if (outcome.improved || best_.parameters.empty()) {
             observer_.best(parameters, record);
-            best_ = std::move(weights);
+            best_.parameters = judged_parameters();
+            best_.statistics = judged_statistics();
         }
         log_->append(record);  // first: a resumed run cuts off what no checkpoint holds
-        save();
+        if (executor_.queues() && epoch_ < options_.epochs && !outcome.stop && !stop) {
+            next = begin_epoch(kStepsWhileSaving);
+        }
+        save(record);
         observer_.epoch(record, outcome);
         if (outcome.stop) {
             return TrainEnd::stopped_early;

@@ -7,6 +7,7 @@
 #include "engine/train/train_log.h"
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <future>
 #include <optional>
@@ -59,8 +60,9 @@ public:
     // was another training.
     Trainer(Course& course, plan::TrainingExecutor& executor, const TrainerOptions& options, TrainObserver observer);
 
-    // Trains until the last epoch, the schedule's stop or `stop`, which takes effect after the running step: that
-    // epoch is then lost and will be repeated. Throws Error when the loss is no longer finite.
+    // Trains until the last epoch, the schedule's stop or `stop`, which takes effect after the running step and, on a
+    // device, those queued behind it: that epoch is then lost, unless they end it, and will be repeated. Throws Error
+    // when the loss is no longer finite.
     TrainEnd run(const std::atomic<bool>& stop);
 
     // Epochs finished.
@@ -68,19 +70,43 @@ public:
     [[nodiscard]] const Schedule& schedule() const { return schedule_; }
 
 private:
-    // The weights that are judged.
     struct Weights {
         std::vector<float> parameters;
         std::vector<float> statistics;
     };
 
+    using Clock = std::chrono::steady_clock;
+    // An epoch under way.
+    struct Run {
+        std::vector<int64_t> samples;
+        int64_t steps_before = 0;  // of all epochs
+        int64_t steps = 0;
+        int64_t queued = 0;
+        int64_t seen = 0;  // losses
+        AdamParams adam;
+        double total = 0;
+        double cross_entropy = 0;
+        double dice = 0;
+        Clock::time_point start = Clock::now();
+    };
+
+    // The coming epoch with its first `queued` steps, or all where it has fewer. Throws UsageError when it has none.
+    [[nodiscard]] Run begin_epoch(int64_t queued);
+    void queue_step(Run& run);
+    void see_loss(Run& run);
     // False when interrupted.
-    bool run_epoch(const std::vector<int64_t>& samples, const std::atomic<bool>& stop, EpochRecord& record);
-    [[nodiscard]] Weights judged_weights() const;
+    bool finish_epoch(Run& run, const std::atomic<bool>& stop, EpochRecord& record);
+    void read_states();
+    // Among those read.
+    [[nodiscard]] const std::vector<float>& read(plan::State state) const;
+    // The weights that are judged, among those read.
+    [[nodiscard]] const std::vector<float>& judged_parameters() const;
+    [[nodiscard]] const std::vector<float>& judged_statistics() const;
     // Of the coming step.
     [[nodiscard]] std::optional<float> average_decay() const;
     TrainEnd run_epochs(const std::atomic<bool>& stop);
-    void save();
+    // What was read, as of the record.
+    void save(const EpochRecord& record);
     void finish_syncing();
     void restore();
     void write_missing_model();
@@ -96,6 +122,7 @@ private:
     std::optional<TrainLog> log_;
     int64_t epoch_ = 0;
     double elapsed_s_ = 0;
+    std::vector<std::vector<float>> states_;  // as they were last read, in the order of executor_.states()
     Weights best_;
     bool saved_ = false;         // a checkpoint, by this object
     std::future<void> syncing_;  // the last one to the disk, while a device computes the next epoch

@@ -43,22 +43,44 @@ struct OnHost {
     plan::Backend& judge() { return *judge_; }
     plan::TrainingBackend& backend() { return *backend_; }
     template <class Cache>
-    std::unique_ptr<Batches> batches(const Cache& /*cache*/) {
+    std::nullptr_t batches(const Cache& /*cache*/) {
         return nullptr;
     }
+};
+
+// Counts the bytes it is given for the device.
+class CountingBackend final : public testing::StreamBackend {
+public:
+    using StreamBackend::StreamBackend;
+    void upload(std::byte* to, const void* from, int64_t bytes) override {
+        uploaded += bytes;
+        StreamBackend::upload(to, from, bytes);
+    }
+    int64_t uploaded = 0;
+};
+
+// Counts the bytes that are waited for.
+class CountingTrainingBackend final : public testing::StreamTrainingBackend {
+public:
+    using StreamTrainingBackend::StreamTrainingBackend;
+    void download(void* to, const std::byte* from, int64_t bytes) override {
+        downloaded += bytes;
+        StreamTrainingBackend::download(to, from, bytes);
+    }
+    int64_t downloaded = 0;
 };
 
 // What a training on a device computes with, everything on one stream.
 struct OnDevice {
     OnHost host;
     Stream stream;
-    testing::StreamBackend judge_{host.judge(), stream};
-    testing::StreamTrainingBackend backend_{host.backend(), stream};
+    CountingBackend judge_{host.judge(), stream};
+    CountingTrainingBackend backend_{host.backend(), stream};
 
     plan::Backend& judge() { return judge_; }
     plan::TrainingBackend& backend() { return backend_; }
     template <class Cache>
-    std::unique_ptr<Batches> batches(const Cache& cache) {
+    auto batches(const Cache& cache) {
         return batches_on_device(cache, stream);
     }
 };
@@ -147,6 +169,58 @@ TEST(DeviceBatches, of_ages_have_the_hosts_bits) {
     expect_same_batches(host, device, {"image", "targets", "weights", "sex"});
 }
 
+class JudgedAges : public ::testing::TestWithParam<bool> {  // whether the network is told the sex
+protected:
+    JudgedAges() {
+        testing::write_small_ages(path());
+        options_.network.base_width = 16;
+        options_.network.sex_input = GetParam();
+        options_.judged_batch = 5;  // of sixteen pictures: the last batch has one
+    }
+    ~JudgedAges() override {
+        simt::faults().device_bytes = ~size_t{0} >> 1;
+        simt::faults().graphs = 1 << 30;
+    }
+    [[nodiscard]] std::string path() const { return (folder_ / "ages.safetensors").string(); }
+    [[nodiscard]] plan::ParameterSource weights(uint64_t seed) const {
+        return io::initial_parameters(net::resnet34(options_.network), seed);
+    }
+
+    Folder folder_;
+    AgeCourseOptions options_;
+};
+INSTANTIATE_TEST_SUITE_P(Device, JudgedAges, ::testing::Bool());
+
+TEST_P(JudgedAges, have_the_hosts_bits_in_every_epoch) {
+    const AgeCache cache(path());
+    Ages<OnHost> host(cache, options_);
+    Ages<OnDevice> device(cache, options_);
+    device.course.prepare_judging(weights(0));
+    double last = 0;
+    for (uint64_t epoch = 1; epoch <= 3; ++epoch) {
+        const Judgement want = host.course.judge(weights(epoch));
+        const Judgement got = device.course.judge(weights(epoch));
+        EXPECT_EQ(std::bit_cast<uint64_t>(got.metric), std::bit_cast<uint64_t>(want.metric)) << "epoch " << epoch;
+        EXPECT_EQ(got.more, want.more);
+        EXPECT_EQ(want.more.contains(kUnknownSexMae), GetParam());
+        EXPECT_NE(want.metric, last) << "two networks judge the same";
+        last = want.metric;
+    }
+}
+
+// The runner's steps are made anew on the host, where a GPU's would be given their new weights by uploads.
+TEST_P(JudgedAges, once_judged_on_a_device_need_no_memory_no_recording_and_no_copy_of_a_picture) {
+    const AgeCache cache(path());
+    Ages<OnHost> host(cache, options_);
+    Ages<OnDevice> device(cache, options_);
+    static_cast<void>(device.course.judge(weights(1)));
+    device.where.judge_.uploaded = 0;
+    simt::faults().device_bytes = simt::device_bytes_in_use();
+    simt::faults().graphs = 0;
+    EXPECT_EQ(device.course.judge(weights(2)).metric, host.course.judge(weights(2)).metric);
+    EXPECT_EQ(device.where.judge_.uploaded, 0);
+}
+
 class DeviceMasks : public ::testing::Test {
 protected:
     DeviceMasks() {
@@ -210,12 +284,18 @@ std::pair<TrainEnd, Left> run_masks(const MaskCache& cache, const MaskCourseOpti
     observer.step = [&](int64_t step, int64_t steps, double) {
         EXPECT_EQ(step, expected % steps + 1) << "losses come in the order of the steps, each once";
         ++expected;
-        stop = ++seen == stop_at;
+        if (++seen == stop_at) {
+            stop = true;
+        }
     };
     observer.epoch = [&](const EpochRecord& record, const EpochOutcome&) {
         // Whoever is killed from here on loses the next epoch at most.
         const Checkpoint saved(trainer_options.folder + "/checkpoint.safetensors");
         EXPECT_EQ(saved.state()["epoch"], record.epoch);
+        EXPECT_EQ(saved.state()["step"], record.step);
+        // While it was written a device had steps to compute.
+        const bool busy = training.executor.queues() && record.epoch < trainer_options.epochs;
+        EXPECT_EQ(training.executor.step() > record.step, busy);
     };
     observer.say = [](const std::string&) {};
     observer.best = [](const plan::ParameterSource&, const EpochRecord&) {};
@@ -232,7 +312,26 @@ std::pair<TrainEnd, Left> run_masks(const MaskCache& cache, const MaskCourseOpti
     return {end, left};
 }
 
+TEST_F(DeviceMasks, are_waited_for_once_an_epoch_by_what_is_judged_and_kept) {
+    const MaskCache cache(cache_path());
+    Masks<OnDevice> training(cache, options_);
+    TrainObserver observer;
+    observer.step = [](int64_t, int64_t, double) {};
+    observer.epoch = [](const EpochRecord&, const EpochOutcome&) {};
+    observer.say = [](const std::string&) {};
+    observer.best = [](const plan::ParameterSource&, const EpochRecord&) {};
+    Trainer trainer(training.course, training.executor, trainer_options("counted"), observer);
+    int64_t bytes = 0;
+    for (const plan::State state : training.executor.states()) {
+        bytes += static_cast<int64_t>(training.executor.state(state).size() * sizeof(float));
+    }
+    training.where.backend_.downloaded = 0;
+    EXPECT_EQ(trainer.run(false), TrainEnd::finished);
+    EXPECT_EQ(training.where.backend_.downloaded, 3 * bytes);
+}
+
 TEST_F(DeviceMasks, trained_on_a_device_whole_or_resumed_give_the_hosts_bits) {
+    options_.repeats = 12;
     const MaskCache cache(cache_path());
     const auto [end, want] = run_masks<OnHost>(cache, options_, trainer_options("host"), 0);
     ASSERT_EQ(end, TrainEnd::finished);
@@ -243,8 +342,8 @@ TEST_F(DeviceMasks, trained_on_a_device_whole_or_resumed_give_the_hosts_bits) {
     EXPECT_EQ(device_end, TrainEnd::finished);
     EXPECT_EQ(got, want);
 
-    // An epoch has six steps: this ends within the second one.
-    EXPECT_EQ(run_masks<OnDevice>(cache, options_, trainer_options("broken"), 8).first, TrainEnd::interrupted);
+    // An epoch has 36 steps, of which at most 32 wait to be seen: this ends within the second one.
+    EXPECT_EQ(run_masks<OnDevice>(cache, options_, trainer_options("broken"), 40).first, TrainEnd::interrupted);
     const auto [resumed_end, resumed] = run_masks<OnDevice>(cache, options_, trainer_options("broken"), 0);
     EXPECT_EQ(resumed_end, TrainEnd::finished);
     EXPECT_EQ(resumed, want);
@@ -282,17 +381,19 @@ void expect_notes_in_order(plan::TrainingBackend& backend) {
     };
     EXPECT_THROW(take(), ContractError);
     for (int round = 0; round < 3; ++round) {
-        const auto first = static_cast<float>(10 * round);
-        set(first);
-        reading->note();
-        set(first + 1);
-        reading->note();
-        set(first + 2);
+        const auto first = static_cast<float>(100 * round);
+        for (size_t i = 0; i < plan::Reading::kNotes; ++i) {
+            set(first + static_cast<float>(i));
+            reading->note();
+        }
+        set(-1);
         EXPECT_THROW(reading->note(), ContractError);
         EXPECT_EQ(take(), first);
         reading->note();
-        EXPECT_EQ(take(), first + 1);
-        EXPECT_EQ(take(), first + 2);
+        for (size_t i = 1; i < plan::Reading::kNotes; ++i) {
+            EXPECT_EQ(take(), first + static_cast<float>(i));
+        }
+        EXPECT_EQ(take(), -1);
         EXPECT_THROW(take(), ContractError);
     }
 }

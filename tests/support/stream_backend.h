@@ -11,7 +11,14 @@ namespace boneage::testing {
 // A CPU back end's step, done in a stream's order.
 class Queued : public plan::Runnable {
 public:
-    Queued(std::unique_ptr<plan::Runnable> inner, const Stream& stream) : inner_(std::move(inner)), stream_(stream) {}
+    // `remake` makes it with other weights.
+    using Remake = std::function<std::unique_ptr<plan::Runnable>(const plan::Weights& weights)>;
+    Queued(std::unique_ptr<plan::Runnable> inner, const Stream& stream, Remake remake = {})
+        : inner_(std::move(inner)), stream_(stream), remake_(std::move(remake)) {}
+    void reload(const plan::Weights& weights) override {
+        stream_.synchronize();
+        inner_ = remake_(weights);
+    }
     [[nodiscard]] int64_t scratch_bytes() const override { return inner_->scratch_bytes(); }
     void run(std::byte* scratch) override {
         scratch_ = scratch;  // one area for the whole plan: the same at every call
@@ -27,6 +34,7 @@ public:
 private:
     std::unique_ptr<plan::Runnable> inner_;
     const Stream& stream_;
+    Remake remake_;
     std::byte* scratch_ = nullptr;
 };
 
@@ -38,17 +46,17 @@ public:
 
     using Made = std::unique_ptr<plan::Runnable>;
     Made make(const plan::FusedConv& step, const plan::Operands& at, const plan::Weights& weights) override {
-        return queued(inner_.make(step, at, weights));
+        return queued(step, at, weights);
     }
     Made make(const plan::MaxPool& step, const plan::Operands& at) override { return queued(inner_.make(step, at)); }
     Made make(const plan::GlobalAvgPool& step, const plan::Operands& at) override {
         return queued(inner_.make(step, at));
     }
     Made make(const plan::Linear& step, const plan::Operands& at, const plan::Weights& weights) override {
-        return queued(inner_.make(step, at, weights));
+        return queued(step, at, weights);
     }
     Made make(const plan::TransposedConv& step, const plan::Operands& at, const plan::Weights& weights) override {
-        return queued(inner_.make(step, at, weights));
+        return queued(step, at, weights);
     }
     Made make(const plan::DepthToSpace& step, const plan::Operands& at) override {
         return queued(inner_.make(step, at));
@@ -57,6 +65,11 @@ public:
 
 private:
     [[nodiscard]] Made queued(Made inner) const { return std::make_unique<Queued>(std::move(inner), stream_); }
+    template <class Step>
+    [[nodiscard]] Made queued(const Step& step, const plan::Operands& at, const plan::Weights& weights) {
+        const auto make = [this, step, at](const plan::Weights& any) { return inner_.make(step, at, any); };
+        return std::make_unique<Queued>(make(weights), stream_, make);
+    }
 
     plan::Backend& inner_;
 };

@@ -110,9 +110,39 @@ TEST_P(BatchSizes, answer_with_the_same_bits_at_every_batch_size) {
     }
 }
 
+class Reloaded : public Layers {};
+
+TEST_P(Reloaded, weights_give_a_recording_the_bits_of_a_network_made_with_them) {
+    for (const net::Graph& graph : networks()) {
+        const Options options{.batch = kBatch, .height = kHeight, .width = kWidth, .precision = GetParam().precision};
+        const Inputs inputs = random_inputs(graph, options, 7);
+        const Parameters parameters = testing::random_parameters(graph, 6);
+        Stream stream;
+        const auto device = gpu(stream, GetParam().precision);
+        const auto answers = [](const Executor& executor) {
+            return executor.read(executor.plan().values[static_cast<size_t>(executor.plan().outputs[0])].name);
+        };
+        const std::vector<float> want = answers(ran(graph, *device, options, parameters, inputs));
+        Executor executor = ran(graph, *device, options, testing::random_parameters(graph, 5), inputs);
+        ASSERT_NE(answers(executor), want) << "two networks answer the same";
+        const CapturedGraph recorded(stream, [&] { executor.enqueue(); });
+        executor.reload(source_of(parameters));
+        for (const auto& [name, values] : inputs) {
+            device->upload(executor.place(name).data, values.data(),
+                           static_cast<int64_t>(values.size() * sizeof(float)));
+        }
+        recorded.launch(stream);
+        EXPECT_EQ(answers(executor), want) << graph.name;
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Precisions, BatchSizes,
                          ::testing::Values(Case{"f32", Precision::f32, 0}, Case{"tf32", Precision::tf32, 0},
                                            Case{"bf16", Precision::bf16, 0}, Case{"f16", Precision::f16, 0}),
+                         [](const auto& tested) { return std::string(tested.param.name); });
+INSTANTIATE_TEST_SUITE_P(Precisions, Reloaded,
+                         ::testing::Values(Case{"f32", Precision::f32, 0}, Case{"bf16", Precision::bf16, 0},
+                                           Case{"f16", Precision::f16, 0}),
                          [](const auto& tested) { return std::string(tested.param.name); });
 // Of a layer and all before it: what each rounds away adds up.
 INSTANTIATE_TEST_SUITE_P(Precisions, Layers,
