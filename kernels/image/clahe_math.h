@@ -45,8 +45,10 @@ BONEAGE_HD inline ClaheGrid clahe_grid(int64_t height, int64_t width, const Clah
     const int64_t area = grid.tile_width * grid.tile_height;
     grid.lut_scale = static_cast<float>(kClaheBins<P> - 1) / static_cast<float>(area);
     if (params.clip_limit > 0.0) {
-        const auto limit = static_cast<int32_t>(params.clip_limit * static_cast<double>(area) / kClaheBins<P>);
-        grid.clip = limit > 1 ? limit : 1;
+        const double pixels = static_cast<double>(area);
+        const double limit = params.clip_limit * pixels / kClaheBins<P>;
+        // A tile's area clips nothing. Larger limits need not fit into an integer.
+        grid.clip = limit < 1.0 ? 1 : static_cast<int32_t>(limit < pixels ? limit : pixels);
     }
     grid.inverse_width = 1.0F / static_cast<float>(grid.tile_width);
     grid.inverse_height = 1.0F / static_cast<float>(grid.tile_height);

@@ -56,6 +56,23 @@ TYPED_TEST(ClaheTest, equals_opencv_on_awkward_sizes_clip_limits_and_tiles) {
     }
 }
 
+// As counts they need more than 31 bits, where OpenCV takes them for 1.
+TYPED_TEST(ClaheTest, limits_beyond_any_count_clip_nothing) {
+    auto picture = testing::smooth_image<TypeParam>(800, 700, 13);
+    const auto equalised = [&](double clip_limit) {
+        const ClaheParams params{clip_limit, 1, 1};
+        Workers workers(1);
+        HostScratch scratch;
+        PaddedImage<TypeParam> dst(800, 700);
+        clahe<TypeParam>(workers, one<const TypeParam>(picture.view()), one(dst.view()), params,
+                         scratch.bytes(clahe_scratch_bytes<TypeParam>(params, 1)));
+        return dst.mat().clone();
+    };
+    PaddedImage<TypeParam> got(800, 700);
+    equalised(1e9).copyTo(got.mat());
+    expect_equal<TypeParam>(got.view(), equalised(0.0), "clip limit 1e9");
+}
+
 TYPED_TEST(ClaheTest, gives_the_same_bytes_in_place_and_at_any_worker_count) {
     const ClaheParams params;
     auto image = testing::smooth_image<TypeParam>(301, 407, 3);
