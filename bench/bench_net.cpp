@@ -30,12 +30,7 @@ public:
             std::make_unique<plan::Executor>(plan::lower(graph, options), *backend_, io::initial_parameters(graph, 1));
     }
 
-    void fill() {
-        const std::span<float> input = executor_->input("image");
-        for (size_t i = 0; i < input.size(); ++i) {
-            input[i] = static_cast<float>(i % 251) / 125.0F - 1.0F;
-        }
-    }
+    void fill() { plan::fill_like_an_image(executor_->input("image")); }
     void run() { executor_->run(); }
     [[nodiscard]] int64_t flops() const { return plan::total_flops(executor_->plan()); }
 

@@ -45,10 +45,7 @@ struct Case {
 
 // Any numbers will do: no time depends on them. Targets are half ones, as masks' are; every image counts.
 void fill_inputs(plan::TrainingExecutor& executor, plan::Loss loss) {
-    const std::span<float> image = executor.input("image");
-    for (size_t i = 0; i < image.size(); ++i) {
-        image[i] = static_cast<float>(i % 251) / 125.0F - 1.0F;
-    }
+    plan::fill_like_an_image(executor.input("image"));
     const std::span<float> targets = executor.input("targets");
     for (size_t i = 0; i < targets.size(); ++i) {
         targets[i] = static_cast<float>(i % 2);

@@ -23,7 +23,8 @@ int gpu_count();
 enum class GpuWork : uint8_t { images, networks };
 
 // Throws DeviceError saying what to do when GPU `ordinal` cannot be used for that: it is not there, it is older than
-// what this program was built for, or the driver or a library is too old or missing.
+// what this program was built for, it fails or lets no further program in, or the driver or a library is too old or
+// missing.
 void require_gpu(int ordinal, GpuWork work);
 
 class GpuScorer {

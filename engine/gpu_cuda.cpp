@@ -92,11 +92,12 @@ private:
 }  // namespace
 
 int gpu_count() {
-    return static_cast<int>(cuda_devices().size());
+    return cuda_device_count();
 }
 
 void require_gpu(int ordinal, GpuWork work) {
     usable_device(ordinal);
+    use_device(ordinal);
     if (work == GpuWork::networks) {
         cudnn::require_library();
     }

@@ -4,6 +4,7 @@
 #include "engine/gpu.h"
 #include "engine/io/image_file.h"
 #include "engine/io/model_file.h"
+#include "engine/io/segmenter_mark.h"
 #include "engine/onednn/backend.h"
 #include "engine/pipeline/guarded.h"
 #include "engine/pipeline/pipeline.h"
@@ -12,6 +13,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <span>
 #include <thread>
 #include <utility>
@@ -38,6 +40,26 @@ pipeline::Recipe recipe_of(const io::ModelFile& model, const std::string& path) 
     return naming_file(path, [&] { return pipeline::recipe_from_json(model.card().recipe); });
 }
 
+// A caution where the weights know which segmenter they were trained with, and it is not this one, or none. Throws
+// UsageError unless another one is wanted.
+std::vector<std::string> check_segmenter(const Options& options, const io::ModelFile& weights,
+                                         const std::optional<io::ModelFile>& segmenter) {
+    const std::optional<std::string>& trained = weights.card().segmenter;
+    if (!trained) {
+        return {};
+    }
+    const std::string used = segmenter ? io::segmenter_mark(*segmenter) : std::string(io::kNoSegmenter);
+    if (io::same_segmenter(*trained, used)) {
+        return {};
+    }
+    const std::string begin = options.weights + " was trained " + io::segmenter_text(*trained) + ", ";
+    if (!options.other_segmenter) {
+        throw UsageError(begin + "not " + (segmenter ? "with " + *options.segmenter : "without one") +
+                         "; name the right one with --segmenter");
+    }
+    return {begin + "but is scored " + io::segmenter_text(used) + ": expect other ages"};
+}
+
 }  // namespace
 
 struct Session::State {
@@ -58,9 +80,10 @@ struct Session::State {
             models.segmenter = {spec, segmenter->parameters()};
             facts.segmenter_trained = segmenter->card().trained;
         }
+        facts.cautions = check_segmenter(options, weights, segmenter);
         if (options.gpu) {
             gpu = make_gpu_scorer(models, options, *options.gpu);
-            facts.cautions = gpu->cautions();
+            std::ranges::move(gpu->cautions(), std::back_inserter(facts.cautions));
         }
         facts.computing = gpu ? gpu->describe() : onednn::describe(options.precision);
     }

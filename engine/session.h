@@ -21,7 +21,10 @@ namespace boneage::session {
 struct Options {
     std::string weights;                   // a model that estimates ages; its recipe rules the whole pipeline
     std::optional<std::string> segmenter;  // a model that finds the hand; none: the whole image counts as hand
-    std::optional<int> gpu;                // the GPU that computes; none: the processors do
+    // Whether to score, with a caution, where `segmenter` is known not to be what the weights were trained with; a
+    // Session refuses to otherwise.
+    bool other_segmenter = false;
+    std::optional<int> gpu;  // the GPU that computes; none: the processors do
     int workers = 0;  // threads that each score images of their own, or decode for a GPU; 0: one for each processor
     // Images that go through the age network together: by default 1, or 64 on a GPU. Processors never plan for more
     // than there are inputs.

@@ -5,6 +5,7 @@
 #include "engine/net/parameters.h"
 #include "engine/pipeline/recipe.h"
 #include "tools/commands.h"
+#include "tools/network_options.h"
 #include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/overwriting.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr int64_t kMostParameters = 500'000'000;
 
 struct InitOptions {
-    net::ResNet34Spec resnet34{.sex_input = true};
+    net::ResNet34Spec resnet34;
     net::UnetSpec unet;
     bool is_unet = false;
     std::string out;
@@ -105,11 +106,6 @@ void add_common(CLI::App& command, const Shared& options) {
         ->capture_default_str();
 }
 
-void add_number(CLI::App& command, const char* name, int64_t& value, const char* description, uint64_t low,
-                uint64_t high) {
-    command.add_option(name, value, description)->type_name("N")->check(whole_number(low, high))->capture_default_str();
-}
-
 }  // namespace
 
 void add_init(CLI::App& program, Work& work) {
@@ -123,24 +119,17 @@ void add_init(CLI::App& program, Work& work) {
                                      "boneage init resnet34 --seed 1 -o resnet34.safetensors\n"
                                      "boneage init resnet34 --no-sex-input --channels 3 -o plain.safetensors");
     add_common(*resnet34, options);
-    add_number(*resnet34, "--channels", options->resnet34.channels, "Channels of its image", 1, 3);
-    add_number(*resnet34, "--base-width", options->resnet34.base_width,
-               "Channels of its first stage; doubled by each of three more", 1, 128);
-    resnet34->add_flag("--sex-input,!--no-sex-input", options->resnet34.sex_input,
-                       "Whether it is told the child's sex (default: it is)");
-    add_number(*resnet34, "--hidden", options->resnet34.hidden, "Width of a hidden layer before the answer; 0 for none",
-               0, 4096);
-    add_number(*resnet34, "--outputs", options->resnet34.outputs, "Numbers it answers with", 1, 4096);
+    add_network_number(*resnet34, "--channels", options->resnet34.channels, 1, 3, "Channels of its image");
+    add_resnet34_options(*resnet34, options->resnet34);
+    add_network_number(*resnet34, "--outputs", options->resnet34.outputs, 1, 4096, "Numbers it answers with");
 
     CLI::App* unet = add_command(*command, "Networks", "unet", "The network that finds the hand",
                                  "boneage init unet --seed 1 -o unet.safetensors\n"
                                  "boneage init unet --depth 3 --base-width 32 --type bf16 -o wide.safetensors");
     add_common(*unet, options);
-    add_number(*unet, "--channels", options->unet.channels, "Channels of its image", 1, 3);
-    add_number(*unet, "--depth", options->unet.depth, "How often it halves the image", 1, 7);
-    add_number(*unet, "--base-width", options->unet.base_width, "Channels of its first level; doubled by each halving",
-               1, 128);
-    add_number(*unet, "--outputs", options->unet.outputs, "Classes it tells from the background", 1, 64);
+    add_network_number(*unet, "--channels", options->unet.channels, 1, 3, "Channels of its image");
+    add_unet_options(*unet, options->unet);
+    add_network_number(*unet, "--outputs", options->unet.outputs, 1, 64, "Classes it tells from the background");
 
     unet->add_option("--start", options->start,
                      "What the values are: random, or brightness: the mask is what is bright, a stand-in that shows "

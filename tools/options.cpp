@@ -2,10 +2,12 @@
 
 #include "engine/errors.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <map>
 #include <string_view>
+#include <vector>
 
 namespace boneage::tools {
 
@@ -79,18 +81,50 @@ std::optional<int> named_gpu(const std::string& device) {
     return gpu;
 }
 
+namespace {
+
+// The first GPU that can be used for `work`. Where it is not the very first, or none can, standard error says why not.
+std::optional<int> first_usable_gpu(session::GpuWork work) {
+    std::vector<std::string> refusals;
+    const auto refused = [&](const DeviceError& error) {
+        if (std::ranges::find(refusals, error.what()) == refusals.end()) {
+            refusals.emplace_back(error.what());
+        }
+    };
+    const auto say = [&](const std::string& where) {
+        std::string text = where;
+        for (const std::string& refusal : refusals) {
+            text += (&refusal == refusals.data() ? ": " : "; ") + refusal;
+        }
+        std::fprintf(stderr, "%s\n", text.c_str());
+    };
+    try {
+        const int count = session::gpu_count();
+        for (int gpu = 0; gpu < count; ++gpu) {
+            try {
+                session::require_gpu(gpu, work);
+                if (gpu > 0) {
+                    say("computing on GPU " + std::to_string(gpu) + ", the first that can be used");
+                }
+                return gpu;
+            } catch (const DeviceError& error) {
+                refused(error);
+            }
+        }
+    } catch (const DeviceError& error) {
+        refused(error);
+    }
+    if (!refusals.empty()) {
+        say("computing without the GPU");
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<int> choose_gpu(const std::string& device, session::GpuWork work) {
     if (device == "auto") {
-        try {
-            if (session::gpu_count() == 0) {
-                return std::nullopt;
-            }
-            session::require_gpu(0, work);
-            return 0;
-        } catch (const DeviceError& error) {
-            std::fprintf(stderr, "computing without the GPU: %s\n", error.what());
-            return std::nullopt;
-        }
+        return first_usable_gpu(work);
     }
     const std::optional<int> gpu = named_gpu(device);
     if (gpu) {

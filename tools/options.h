@@ -47,9 +47,9 @@ void add_precision_option(CLI::App& command, plan::Precision& precision);
 void add_device_option(CLI::App& command, std::string& device, const std::string& what = "Where to compute");
 // The GPU that `device` names, there or not: 0 for cuda, none for auto and cpu. UsageError when it is none of these.
 std::optional<int> named_gpu(const std::string& device);
-// The GPU to compute on, or none for the CPU. auto takes the first GPU; where it cannot be used for `work`, standard
-// error says why and the CPU computes. UsageError as named_gpu(); DeviceError, saying what to do, when `device` names a
-// GPU that cannot be used.
+// The GPU to compute on, or none for the CPU. auto takes the first GPU that can be used for `work`, and the CPU where
+// none can; standard error says what was wrong with those passed over. UsageError as named_gpu(); DeviceError, saying
+// what to do, when `device` names a GPU that cannot be used.
 std::optional<int> choose_gpu(const std::string& device, session::GpuWork work = session::GpuWork::networks);
 
 // --autotune. `results` is what may differ with it: "ages".

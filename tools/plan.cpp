@@ -12,6 +12,7 @@
 #include "tools/options.h"
 #include "tools/train_device.h"
 
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <memory>
@@ -121,8 +122,10 @@ plan::Measurement measure(TrainDevice& device, const PlanOptions& given, Executo
     for (const plan::ValueId id : executor.plan().inputs) {
         const std::string& name = executor.plan().values[static_cast<size_t>(id)].name;
         const std::span<float> input = executor.input(name);
-        for (size_t i = 0; i < input.size(); ++i) {
-            input[i] = name == "image" ? static_cast<float>(i % 251) / 125.0F - 1.0F : name == "weights" ? 1.0F : 0.0F;
+        if (name == "image") {
+            plan::fill_like_an_image(input);
+        } else {
+            std::ranges::fill(input, name == "weights" ? 1.0F : 0.0F);
         }
     }
     plan::Measurement measurement = executor.measured(params...);

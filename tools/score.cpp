@@ -86,6 +86,7 @@ ExitCode score(const ScoreOptions& options) {
     opened.weights = options.weights.empty() ? io::default_model("resnet34") : options.weights;
     const SegmenterChoice segmenter = choose_segmenter(options.segmenter, opened.weights);
     opened.segmenter = segmenter.path;
+    opened.other_segmenter = !options.segmenter.empty();
     opened.workers = options.workers;
     opened.batch = options.batch;
     opened.precision = options.precision;

@@ -1,4 +1,5 @@
-// Which segmenter a model is scored with: the one that it was trained with, unless the user insists on another.
+// Which segmenter a model is scored with, unless the user names another: the Session checks that it is the one that the
+// model was trained with.
 #pragma once
 
 #include <optional>
@@ -17,8 +18,7 @@ struct SegmenterChoice {
 
 // `named` is what --segmenter was given: a file, kNone, or "" for the default. By default a model that says that it was
 // trained without a segmenter gets none, and every other one weights/unet.safetensors; a model that does not know gets
-// none where there is no such file. Throws UsageError when the default is not the segmenter that the model was trained
-// with.
+// none where there is no such file. Throws UsageError when a model that was trained with a segmenter finds none.
 SegmenterChoice choose_segmenter(const std::string& named, const std::string& weights);
 
 }  // namespace boneage::tools

@@ -5,6 +5,7 @@
 #include "engine/train/trainer.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/network_options.h"
 #include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/train_device.h"
@@ -111,23 +112,7 @@ void add_train(CLI::App& program, Work& work) {
         "boneage train cache/ -o run/ --schedule cosine --rate 1e-3 --warmup 2 --ema 0.999");
     add_train_options(*command, options->shared, 16,
                       "a resnet34 of the same --base-width; its head may be another, which then begins anew");
-    command
-        ->add_flag("--sex-input,!--no-sex-input", options->course.network.sex_input,
-                   "Whether the network is told the child's sex (default: it is)")
-        ->group("Network");
-    options->course.network.sex_input = true;
-    command
-        ->add_option("--base-width", options->course.network.base_width,
-                     "Channels of its first stage; doubled by each of three more. Fewer are faster")
-        ->type_name("N")
-        ->check(whole_number(1, 128))
-        ->capture_default_str()
-        ->group("Network");
-    command->add_option("--hidden", options->course.network.hidden, "Width of a hidden layer before the answer")
-        ->type_name("N")
-        ->check(whole_number(0, 4096))
-        ->capture_default_str()
-        ->group("Network");
+    add_resnet34_options(*command, options->course.network);
     command
         ->add_option("--unknown-sex", options->course.unknown_sex,
                      "Share of the samples whose sex is withheld, so that it learns to do without")

@@ -4,6 +4,7 @@
 #include "engine/train/trainer.h"
 #include "tools/commands.h"
 #include "tools/interrupt.h"
+#include "tools/network_options.h"
 #include "tools/numbers.h"
 #include "tools/options.h"
 #include "tools/train_device.h"
@@ -94,19 +95,16 @@ void add_train_segmenter(CLI::App& program, Work& work) {
         "boneage train-segmenter cache/ -o run/ --epochs 40\n"
         "boneage train-segmenter cache/ -o run/ --base-width 32 --schedule cosine --ema 0.99");
     add_train_options(*command, options->shared, 8, "a unet of the same --depth and --base-width");
-    const auto number = [&](const char* name, int64_t& value, uint64_t low, uint64_t high, const char* group,
-                            const char* description) {
+    add_unet_options(*command, options->course.network);
+    const auto number = [&](const char* name, int64_t& value, uint64_t low, uint64_t high, const char* description) {
         command->add_option(name, value, description)
             ->type_name("N")
             ->check(whole_number(low, high))
             ->capture_default_str()
-            ->group(group);
+            ->group("Samples");
     };
-    number("--depth", options->course.network.depth, 1, 7, "Network", "How often it halves the image");
-    number("--base-width", options->course.network.base_width, 1, 128, "Network",
-           "Channels of its first level; doubled by each halving");
-    number("--repeats", options->course.repeats, 1, 10000, "Samples", "Patches of every picture in an epoch");
-    number("--hold-out", options->course.hold_out, 2, 1000, "Samples",
+    number("--repeats", options->course.repeats, 1, 10000, "Patches of every picture in an epoch");
+    number("--hold-out", options->course.hold_out, 2, 1000,
            "One picture of so many, by the order of ids, is judged by and never trained on");
     command->final_callback([options, &work] { work = [options] { return train_masks(*options); }; });
 }

@@ -11,7 +11,7 @@ constexpr int kCopies = 20;
 // Why there is no device to run on; empty when there is one.
 std::string missing_device() {
     try {
-        return cuda_devices().empty() ? "this machine has no CUDA device" : "";
+        return cuda_device_count() == 0 ? "this machine has no CUDA device" : "";
     } catch (const DeviceError& error) {
         return error.what();
     }

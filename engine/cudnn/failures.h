@@ -18,7 +18,7 @@ inline bool says_no_memory(std::string_view words) {
 // then try with less; as DeviceError otherwise.
 [[noreturn]] inline void throw_failure(const std::string& what) {
     if (says_no_memory(what)) {
-        throw OutOfDeviceMemory("the GPU has no memory left: " + what + "; give a smaller --batch, or --device cpu");
+        throw no_device_memory(what);
     }
     throw DeviceError(what);
 }

@@ -126,11 +126,11 @@ void check_tensors(const SafetensorsFile& file, const net::Graph& graph) {
 
 ModelCard read_card(const SafetensorsFile& file) {
     const auto entry = [&](const char* key) {
-        const auto found = file.metadata().find(key);
-        if (found == file.metadata().end()) {
+        const std::string* found = file.metadata(key);
+        if (found == nullptr) {
             throw UsageError(file.path() + " is not a boneage model: its metadata lacks \"" + key + "\"");
         }
-        return found->second;
+        return *found;
     };
     const std::string architecture = entry("architecture");
     if (entry("format") != kFormat) {
@@ -145,10 +145,11 @@ ModelCard read_card(const SafetensorsFile& file) {
         throw UsageError(file.path() + R"( must say "true" or "false" under "trained", not ")" + trained + "\"");
     }
     card.trained = trained == "true";
-    const auto free_text = file.metadata().find("card");
-    card.card = free_text == file.metadata().end() ? "" : free_text->second;
-    if (const auto segmenter = file.metadata().find("segmenter"); segmenter != file.metadata().end()) {
-        card.segmenter = segmenter->second;
+    if (const std::string* free_text = file.metadata("card")) {
+        card.card = *free_text;
+    }
+    if (const std::string* segmenter = file.metadata("segmenter")) {
+        card.segmenter = *segmenter;
     }
     return card;
 }
@@ -213,7 +214,7 @@ Architecture architecture_from_json(const std::string& text, const std::string& 
 }
 
 bool claims_to_be_model(const SafetensorsFile& file) {
-    return file.metadata().contains("architecture");
+    return file.metadata("architecture") != nullptr;
 }
 
 ModelFile::ModelFile(const std::string& path) : file_(path), card_(read_card(file_)) {

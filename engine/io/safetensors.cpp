@@ -235,6 +235,11 @@ const std::string& SafetensorsFile::path() const {
 const Metadata& SafetensorsFile::metadata() const {
     return state_->metadata;
 }
+
+const std::string* SafetensorsFile::metadata(const std::string& key) const {
+    const auto found = state_->metadata.find(key);
+    return found == state_->metadata.end() ? nullptr : &found->second;
+}
 const std::vector<StoredTensor>& SafetensorsFile::tensors() const {
     return state_->tensors;
 }

@@ -46,6 +46,8 @@ public:
 
     [[nodiscard]] const std::string& path() const;
     [[nodiscard]] const Metadata& metadata() const;
+    // Null when the metadata has none of that key.
+    [[nodiscard]] const std::string* metadata(const std::string& key) const;
     // In the order of their data.
     [[nodiscard]] const std::vector<StoredTensor>& tensors() const;
     // Null when there is none of that name.

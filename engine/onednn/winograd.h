@@ -26,8 +26,7 @@ std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::ConvG
 std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, const plan::ConvGradWeight& step,
                                                    const plan::TrainingMemory& memory);
 // The same for a network that is done, with bias, residual and ReLU; images of up to four such tiles by F(2x2, 3x3),
-// with the points 0, +-1 and infinity (there, section 4.1). Weights are [out][in][3][3]. Throws UsageError where they
-// are not finite. NaN comes through ReLU.
+// with the points 0, +-1 and infinity (there, section 4.1). Weights are [out][in][3][3]. NaN comes through ReLU.
 std::unique_ptr<plan::Runnable> make_winograd_step(Team& team, WeightStore& store, const plan::FusedConv& step,
                                                    const plan::Operands& at, const plan::Weights& weights);
 

@@ -13,6 +13,12 @@ constexpr double kMostCalls = 200;
 
 }  // namespace
 
+void fill_like_an_image(std::span<float> values) {
+    for (size_t i = 0; i < values.size(); ++i) {
+        values[i] = static_cast<float>(i % 251) / 125.0F - 1.0F;
+    }
+}
+
 double measure(BackendMemory& memory, const std::function<void()>& call) {
     const auto seconds_of = [&](int calls) {
         memory.synchronize();

@@ -22,6 +22,9 @@ struct Measurement {
     double whole = 0.0;               // all of it in its order
 };
 
+// Numbers as an image's are, from -1 to 1, for what is measured to compute with.
+void fill_like_an_image(std::span<float> values);
+
 // Seconds of one call, which queues work in `memory`.
 double measure(BackendMemory& memory, const std::function<void()>& call);
 

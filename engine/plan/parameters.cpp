@@ -32,15 +32,13 @@ Weights transposed_as_pointwise(const Weights& transposed) {
     return pointwise;
 }
 
-}  // namespace
-
-Weights load_weights(const FusedConv& step, const ParameterSource& source) {
-    Weights weights = load(step.weights, source);
-    if (step.weights.transposed) {
+Weights load_or_fold(const WeightSource& names, const ParameterSource& source) {
+    Weights weights = load(names, source);
+    if (names.transposed) {
         return transposed_as_pointwise(weights);
     }
-    if (step.weights.norm) {
-        const net::Norm& norm = *step.weights.norm;
+    if (names.norm) {
+        const net::Norm& norm = *names.norm;
         net::ConvValues folded =
             net::fold_norm({std::move(weights.weight), std::move(weights.bias)},
                            {source(norm.name + ".weight"), source(norm.name + ".bias"),
@@ -48,8 +46,24 @@ Weights load_weights(const FusedConv& step, const ParameterSource& source) {
         return {std::move(folded.weight), std::move(folded.bias)};
     }
     if (weights.bias.empty()) {
-        weights.bias.assign(static_cast<size_t>(step.weights.outputs), 0.0F);
+        weights.bias.assign(static_cast<size_t>(names.outputs), 0.0F);
     }
+    return weights;
+}
+
+void expect_finite(const Weights& weights, const std::string& name) {
+    for (const auto* values : {&weights.weight, &weights.bias}) {
+        if (!std::ranges::all_of(*values, [](float value) { return std::isfinite(value); })) {
+            throw UsageError(name + ", or what is folded into it, holds a value that is not finite");
+        }
+    }
+}
+
+}  // namespace
+
+Weights load_weights(const FusedConv& step, const ParameterSource& source) {
+    Weights weights = load_or_fold(step.weights, source);
+    expect_finite(weights, step.weights.weight);
     return weights;
 }
 
@@ -59,14 +73,6 @@ Weights load_weights(const Linear& step, const ParameterSource& source) {
 
 Weights load_weights(const TransposedConv& step, const ParameterSource& source) {
     return load(step.weights, source);
-}
-
-void expect_finite(const Weights& weights, const std::string& name) {
-    for (const auto* values : {&weights.weight, &weights.bias}) {
-        if (!std::ranges::all_of(*values, [](float value) { return std::isfinite(value); })) {
-            throw UsageError(name + ", or what is folded into it, holds a value that is not finite");
-        }
-    }
 }
 
 template <class T>

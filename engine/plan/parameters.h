@@ -17,16 +17,13 @@ struct Weights {
 };
 
 // [out, in, k, k], batch norm folded in. For a transposed source the equivalent 1x1 convolution: output channel
-// (2a+b)*C + o has weight[:, o, a, b], as DepthToSpace expects.
+// (2a+b)*C + o has weight[:, o, a, b], as DepthToSpace expects. Throws UsageError naming the tensor when a value is not
+// finite: a library's ReLU may turn NaN into 0, so that a broken weight would give plausible answers instead of NaN.
 Weights load_weights(const FusedConv& step, const ParameterSource& source);
 // [out, in]
 Weights load_weights(const Linear& step, const ParameterSource& source);
 // [in, out, 2, 2]
 Weights load_weights(const TransposedConv& step, const ParameterSource& source);
-
-// Throws UsageError naming `name` when a value is not finite. A library's ReLU may turn NaN into 0, so that a broken
-// weight would give plausible answers instead of NaN.
-void expect_finite(const Weights& weights, const std::string& name);
 
 // A step's weights as T = float, bfloat16 or float16. Throws UsageError naming `name` when one is too large for T.
 template <class T>

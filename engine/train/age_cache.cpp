@@ -103,8 +103,8 @@ AgeCache::AgeCache(const std::string& path) : file_(path) {
                   "a picture in it is of no split");
     ids_ = cache.texts("ids", n);
     source_ = cache.entry("source");
-    if (const auto segmenter = file_.metadata().find("segmenter"); segmenter != file_.metadata().end()) {
-        segmenter_ = segmenter->second;
+    if (const std::string* segmenter = file_.metadata("segmenter")) {
+        segmenter_ = *segmenter;
     }
 }
 

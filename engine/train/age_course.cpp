@@ -56,14 +56,14 @@ AgeCourse::AgeCourse(const AgeCache& cache, const AgeCourseOptions& options, pla
 }
 
 std::vector<int64_t> AgeCourse::drawn(int64_t epoch) const {
-    const int64_t count = training_samples() * options_.repeats;
-    return sampler_ ? sampler_->epoch(options_.seed, epoch, count) : shuffled(count, options_.seed, epoch);
+    return sampler_ ? sampler_->epoch(options_.seed, epoch, training_samples() * options_.repeats)
+                    : shuffled(training_samples(), options_.repeats, options_.seed, epoch);
 }
 
 std::vector<int64_t> AgeCourse::epoch(int64_t epoch) const {
     std::vector<int64_t> samples = drawn(epoch);
     for (int64_t& sample : samples) {
-        sample = training_[static_cast<size_t>(sample % training_samples())];
+        sample = training_[static_cast<size_t>(sample)];
     }
     return samples;
 }

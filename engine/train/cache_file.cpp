@@ -22,10 +22,8 @@ std::string in_quotes(const std::string& name) {
 
 CacheFile::CacheFile(const io::SafetensorsFile& file, std::string kind, const std::string& format)
     : file_(file), kind_(std::move(kind)) {
-    const auto found = file.metadata().find("format");
-    require(found != file.metadata().end(), "its metadata lacks \"format\"");
-    require(found->second == format,
-            "its format is " + in_quotes(found->second) + ", and this program reads \"" + format + "\"");
+    const std::string& found = entry("format");
+    require(found == format, "its format is " + in_quotes(found) + ", and this program reads \"" + format + "\"");
 }
 
 void CacheFile::refuse(const std::string& why) const {
@@ -74,9 +72,9 @@ void CacheFile::only(const std::vector<std::string>& names) const {
 }
 
 const std::string& CacheFile::entry(const std::string& key) const {
-    const auto found = file_.metadata().find(key);
-    require(found != file_.metadata().end(), "its metadata lacks \"" + key + "\"");
-    return found->second;
+    const std::string* found = file_.metadata(key);
+    require(found != nullptr, "its metadata lacks \"" + key + "\"");
+    return *found;
 }
 
 std::vector<std::string> CacheFile::texts(const std::string& key, int64_t count) const {

@@ -59,11 +59,11 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 }
 
 const std::string& metadata_of(const io::SafetensorsFile& file, const char* key) {
-    const auto found = file.metadata().find(key);
-    if (found == file.metadata().end()) {
+    const std::string* found = file.metadata(key);
+    if (found == nullptr) {
         refuse(file.path(), std::string("its metadata has no ") + key);
     }
-    return found->second;
+    return *found;
 }
 
 json read_state(const io::SafetensorsFile& file) {

@@ -49,9 +49,9 @@ MaskCourse::MaskCourse(const MaskCache& cache, const MaskCourseOptions& options,
 }
 
 std::vector<int64_t> MaskCourse::epoch(int64_t epoch) const {
-    std::vector<int64_t> samples = shuffled(training_samples() * options_.repeats, options_.seed, epoch);
+    std::vector<int64_t> samples = shuffled(training_samples(), options_.repeats, options_.seed, epoch);
     for (int64_t& sample : samples) {
-        sample = training_[static_cast<size_t>(sample % training_samples())];
+        sample = training_[static_cast<size_t>(sample)];
     }
     return samples;
 }

@@ -167,11 +167,13 @@ std::string SamplingReport::text() const {
     return table + line;
 }
 
-std::vector<int64_t> shuffled(int64_t samples, uint64_t seed, int64_t epoch) {
+std::vector<int64_t> shuffled(int64_t samples, int64_t repeats, uint64_t seed, int64_t epoch) {
     require_samples(samples > 0);
     Rng rng = rng_of(seed, epoch);
-    std::vector<int64_t> order(static_cast<size_t>(samples));
-    std::iota(order.begin(), order.end(), 0);
+    std::vector<int64_t> order(static_cast<size_t>(samples * repeats));
+    for (size_t i = 0; i < order.size(); ++i) {
+        order[i] = static_cast<int64_t>(i) % samples;
+    }
     for (size_t left = order.size(); left > 1; --left) {
         std::swap(order[left - 1], order[below(rng, left)]);
     }

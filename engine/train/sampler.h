@@ -56,7 +56,8 @@ private:
     std::vector<double> cumulative_;             // shares of the draws up to and including each category
 };
 
-// All indices below `samples`, each once, in an order of this epoch's own. Throws UsageError when there are none.
-std::vector<int64_t> shuffled(int64_t samples, uint64_t seed, int64_t epoch);
+// All indices below `samples`, each `repeats` times, in an order of this epoch's own. Throws UsageError when there are
+// none.
+std::vector<int64_t> shuffled(int64_t samples, int64_t repeats, uint64_t seed, int64_t epoch);
 
 }  // namespace boneage::train

@@ -45,6 +45,10 @@ class OutOfDeviceMemory : public OutOfMemory {
 public:
     using OutOfMemory::OutOfMemory;
 };
+// `what`, a call and the words in which it said that the device has no memory left, as a sentence with what to do.
+inline OutOfDeviceMemory no_device_memory(const std::string& what) {
+    return OutOfDeviceMemory("the GPU has no memory left: " + what + "; give a smaller --batch, or --device cpu");
+}
 // In the host's memory that a device copies from and to.
 class OutOfPinnedMemory : public OutOfMemory {
 public:

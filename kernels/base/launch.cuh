@@ -22,7 +22,7 @@ inline void cuda_check(cudaError_t status, const char* call, const char* file, i
     const std::string what =
         std::string(cudaGetErrorString(status)) + " in " + call + " (" + file + ":" + std::to_string(line) + ")";
     if (status == cudaErrorMemoryAllocation) {
-        throw OutOfDeviceMemory("the GPU has no memory left: " + what + "; give a smaller --batch, or --device cpu");
+        throw no_device_memory(what);
     }
     failure_is_known();
     throw DeviceError("the GPU failed: " + what +

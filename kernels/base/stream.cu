@@ -45,11 +45,11 @@ DeviceProperties read_properties(int ordinal) {
 
 }  // namespace
 
-std::vector<DeviceProperties> cuda_devices() {
+int cuda_device_count() {
     int count = 0;
     const cudaError_t status = cudaGetDeviceCount(&count);
     if (status == cudaErrorNoDevice) {
-        return {};
+        return 0;
     }
     if (status == cudaErrorInsufficientDriver) {
         int driver = 0;
@@ -57,7 +57,7 @@ std::vector<DeviceProperties> cuda_devices() {
         CUDA_CHECK(cudaDriverGetVersion(&driver));
         CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
         if (driver == 0) {
-            return {};  // no driver at all: a machine without a GPU
+            return 0;  // no driver at all: a machine without a GPU
         }
         throw DeviceError("the NVIDIA driver here supports CUDA " + std::to_string(driver / 1000) + "." +
                           std::to_string(driver % 1000 / 10) + ", this program needs " +
@@ -65,23 +65,19 @@ std::vector<DeviceProperties> cuda_devices() {
                           ": update the driver or use --device cpu");
     }
     CUDA_CHECK(status);
-    std::vector<DeviceProperties> devices;
-    for (int ordinal = 0; ordinal < count; ++ordinal) {
-        devices.push_back(read_properties(ordinal));
-    }
-    return devices;
+    return count;
 }
 
 DeviceProperties usable_device(int ordinal) {
-    std::vector<DeviceProperties> devices = cuda_devices();
-    if (devices.empty()) {
+    const int count = cuda_device_count();
+    if (count == 0) {
         throw DeviceError("this machine has no GPU that CUDA can use; give --device cpu or auto");
     }
-    if (ordinal < 0 || ordinal >= static_cast<int>(devices.size())) {
+    if (ordinal < 0 || ordinal >= count) {
         throw DeviceError("there is no GPU " + std::to_string(ordinal) + "; GPUs here are numbered from 0 to " +
-                          std::to_string(devices.size() - 1));
+                          std::to_string(count - 1));
     }
-    DeviceProperties device = std::move(devices[static_cast<size_t>(ordinal)]);
+    DeviceProperties device = read_properties(ordinal);
     if (device.compute_capability < kLeastCapability) {
         throw DeviceError(device.name + " has compute capability " + capability_text(device.compute_capability) +
                           ", this program needs " + capability_text(kLeastCapability) +

@@ -6,7 +6,6 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
 struct CUstream_st;
 struct CUevent_st;
@@ -48,12 +47,12 @@ struct DeviceProperties {
     int driver_version = 0;              // the newest CUDA that the driver knows, as 1000 * major + 10 * minor
 };
 
-// The devices this process can use; empty when there is none. Throws DeviceError when the driver is too old for the
-// runtime this program was built with.
-std::vector<DeviceProperties> cuda_devices();
+// How many devices this process sees, of use or not. Throws DeviceError when the driver is too old for the runtime this
+// program was built with.
+int cuda_device_count();
 
-// Device `ordinal`. Throws DeviceError saying what to do when it is not there, or older than what this program's
-// kernels were built for.
+// Device `ordinal`; no other one is asked for anything. Throws DeviceError saying what to do when it is not there, or
+// older than what this program's kernels were built for.
 DeviceProperties usable_device(int ordinal);
 
 // Makes device `ordinal` the one on which this thread allocates. Making a Stream does so for its own thread.

@@ -22,7 +22,7 @@ protected:
     ~Faults() override { repair(); }
 
     static void repair() {
-        simt::faults().devices = 1;
+        simt::faults().compute_capabilities = {90};
         simt::faults().old_driver = false;
         simt::faults().lost = false;
         simt::faults().device_bytes = SIZE_MAX / 2;
@@ -273,11 +273,11 @@ TEST_F(Faults, a_device_that_fails_when_all_is_over_is_said_once) {
 }
 
 TEST_F(Faults, no_device_is_no_error_and_an_old_driver_says_what_to_do) {
-    simt::faults().devices = 0;
-    EXPECT_TRUE(cuda_devices().empty());
+    simt::faults().compute_capabilities.clear();
+    EXPECT_EQ(cuda_device_count(), 0);
     simt::faults().old_driver = true;
     try {
-        cuda_devices();
+        cuda_device_count();
         FAIL() << "the driver is older than the runtime";
     } catch (const DeviceError& error) {
         EXPECT_EQ(std::string(error.what()),

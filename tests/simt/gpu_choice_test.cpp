@@ -16,15 +16,16 @@ using session::GpuWork;
 constexpr const char* kTooOld =
     "CUDA kernels on the CPU has compute capability 7.5, this program needs 8.0 or newer: use another GPU or --device "
     "cpu";
+const std::string kOnTheSecond = "computing on GPU 1, the first that can be used: ";
 constexpr const char* kNoCudnn = "cuDNN 9 cannot be loaded: install it";
 
 class GpuChoice : public ::testing::Test {
 protected:
     ~GpuChoice() override {
-        simt::faults().devices = 1;
+        simt::faults().unavailable = -1;
         simt::faults().old_driver = false;
         simt::faults().no_cudnn = false;
-        simt::faults().compute_capability = 90;
+        simt::faults().compute_capabilities = {90};
     }
 
     // The GPU that auto takes, or -1 for the CPU, and what it says.
@@ -54,23 +55,51 @@ TEST_F(GpuChoice, auto_takes_a_gpu_that_can_be_used_and_says_nothing) {
 }
 
 TEST_F(GpuChoice, a_machine_without_a_gpu_is_no_news) {
-    simt::faults().devices = 0;
+    simt::faults().compute_capabilities.clear();
     EXPECT_EQ(automatic(GpuWork::networks), std::pair(-1, std::string()));
     EXPECT_EQ(refusal("cuda", GpuWork::networks),
               "--device cuda cannot be used: this machine has no GPU that CUDA can use; give --device cpu or auto");
 }
 
 TEST_F(GpuChoice, a_gpu_older_than_the_kernels_leaves_the_work_to_the_cpu_and_is_named) {
-    simt::faults().compute_capability = 75;
+    simt::faults().compute_capabilities = {75};
     for (const GpuWork work : {GpuWork::images, GpuWork::networks}) {
         EXPECT_EQ(automatic(work), std::pair(-1, std::string("computing without the GPU: ") + kTooOld + "\n"));
         EXPECT_EQ(refusal("cuda:0", work), std::string("--device cuda:0 cannot be used: ") + kTooOld);
     }
     EXPECT_THROW(Stream(0), DeviceError) << "whoever did not ask first";
     for (const int capability : {80, 86, 89, 120}) {
-        simt::faults().compute_capability = capability;
+        simt::faults().compute_capabilities = {capability};
         EXPECT_EQ(automatic(GpuWork::networks), std::pair(0, std::string()));
     }
+}
+
+TEST_F(GpuChoice, auto_passes_over_a_gpu_that_is_too_old_and_says_so) {
+    simt::faults().compute_capabilities = {75, 90, 90};
+    for (const GpuWork work : {GpuWork::images, GpuWork::networks}) {
+        EXPECT_EQ(automatic(work), std::pair(1, kOnTheSecond + kTooOld + "\n"));
+    }
+    EXPECT_EQ(refusal("cuda", GpuWork::images), std::string("--device cuda cannot be used: ") + kTooOld);
+    EXPECT_EQ(refusal("cuda:1", GpuWork::images), "");
+}
+
+TEST_F(GpuChoice, auto_passes_over_a_gpu_that_lets_nobody_in_and_says_so) {
+    simt::faults().compute_capabilities = {90, 90};
+    simt::faults().unavailable = 0;
+    const auto [gpu, said] = automatic(GpuWork::images);
+    EXPECT_EQ(gpu, 1);
+    EXPECT_EQ(said.find(kOnTheSecond + "the GPU failed: CUDA-capable device(s) is/are busy or unavailable"), 0U)
+        << said;
+    EXPECT_EQ(refusal("cuda:1", GpuWork::images), "");
+    simt::faults().unavailable = 1;
+    EXPECT_EQ(automatic(GpuWork::images), std::pair(0, std::string())) << "one behind the first is not asked";
+}
+
+TEST_F(GpuChoice, what_is_wrong_with_every_gpu_is_said_once) {
+    simt::faults().compute_capabilities = {75, 75, 90, 90};
+    simt::faults().no_cudnn = true;
+    EXPECT_EQ(automatic(GpuWork::networks),
+              std::pair(-1, std::string("computing without the GPU: ") + kTooOld + "; " + kNoCudnn + "\n"));
 }
 
 TEST_F(GpuChoice, without_cudnn_networks_are_left_to_the_cpu_and_images_are_not) {
@@ -95,7 +124,7 @@ TEST_F(GpuChoice, a_gpu_that_is_not_there_is_told_with_those_that_are) {
 }
 
 TEST_F(GpuChoice, a_name_is_understood_without_asking_for_the_gpu) {
-    simt::faults().devices = 0;
+    simt::faults().compute_capabilities.clear();
     EXPECT_EQ(named_gpu("cuda"), 0);
     EXPECT_EQ(named_gpu("cuda:7"), 7);
     EXPECT_EQ(named_gpu("auto"), std::nullopt);

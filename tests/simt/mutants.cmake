@@ -7,10 +7,11 @@ function(boneage_device_tests_of result)
     set(${result} "$<FILTER:$<TARGET_OBJECTS:boneage_device_tests>,INCLUDE,/(${kernels})_device_test>" PARENT_SCOPE)
 endfunction()
 
-# boneage_mutant(NAME KERNEL TESTED FROM TO [SOURCES...]): kernels/KERNEL with its only FROM replaced by TO, run through the
-# device tests of TESTED. Passes when that program says that a test failed. SOURCES include a KERNEL that is a header.
-# Within boneage_mutant_that_checks_see() the kernel announces its accesses, and it passes when the checks say WORDS.
+# boneage_mutant(NAME KERNEL TESTED FROM TO [SOURCES...] [CHECKS_SAY WORDS]): kernels/KERNEL with its only FROM replaced by
+# TO, run through the device tests of TESTED. Passes when that program says that a test failed. SOURCES include a KERNEL that
+# is a header. With CHECKS_SAY the kernel announces its accesses, and it passes when the checks say WORDS.
 function(boneage_mutant name kernel tested from to)
+    cmake_parse_arguments(PARSE_ARGV 5 arg "" "CHECKS_SAY" "")
     file(READ ${PROJECT_SOURCE_DIR}/kernels/${kernel} text)
     string(FIND "${text}" "${from}" first)
     string(FIND "${text}" "${from}" last REVERSE)
@@ -20,7 +21,7 @@ function(boneage_mutant name kernel tested from to)
     string(REPLACE "${from}" "${to}" text "${text}")
     # A header's mutant is found before the header by whatever includes it.
     set(folder ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
-    set(sources ${ARGN})
+    set(sources ${arg_UNPARSED_ARGUMENTS})
     if(NOT kernel MATCHES "\\.cuh$")
         list(APPEND sources ${kernel})
     endif()
@@ -45,10 +46,10 @@ function(boneage_mutant name kernel tested from to)
     add_test(NAME mutant.${name}_is_caught COMMAND mutant_${name} --gtest_fail_fast)
     # A sanitizer may see it before the test does.
     set(sign "[0-9]+ FAILED TEST|ERROR: AddressSanitizer")
-    if(DEFINED words)
+    if(DEFINED arg_CHECKS_SAY)
         target_sources(mutant_${name} PRIVATE $<TARGET_OBJECTS:boneage_simt_checks>)
         set_source_files_properties(${compiled} PROPERTIES COMPILE_OPTIONS "${BONEAGE_ANNOUNCING}")
-        set(sign "${words}")
+        set(sign "${arg_CHECKS_SAY}")
     endif()
     set_tests_properties(mutant.${name}_is_caught PROPERTIES LABELS "simt" TIMEOUT 300 PASS_REGULAR_EXPRESSION "${sign}")
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/kernels/${kernel})
@@ -58,7 +59,7 @@ endfunction()
 # threads.
 function(boneage_mutant_that_checks_see name words kernel tested from to)
     if(NOT BONEAGE_SANITIZE)
-        boneage_mutant(${name} ${kernel} ${tested} "${from}" "${to}")
+        boneage_mutant(${name} ${kernel} ${tested} "${from}" "${to}" CHECKS_SAY "${words}")
     endif()
 endfunction()
 

@@ -219,7 +219,7 @@ TEST(SimtRunner, gives_a_kernel_much_shared_memory_only_where_it_opted_in) {
 TEST(SimtRunner, streams_know_their_device_and_refuse_one_that_is_not_there) {
     EXPECT_EQ(Stream(0).device().compute_capability, 90);
     EXPECT_THROW(Stream(1), DeviceError);
-    EXPECT_EQ(cuda_devices().size(), 1U);
+    EXPECT_EQ(cuda_device_count(), 1);
 }
 
 struct Peeked : Event {

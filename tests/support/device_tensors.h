@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <ostream>
+#include <vector>
 
 namespace boneage::testing {
 

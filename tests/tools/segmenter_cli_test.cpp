@@ -96,7 +96,7 @@ TEST_F(SegmenterCliTest, a_model_trained_with_one_takes_that_one_and_warns_of_an
     ::setenv("BONEAGE_WEIGHTS", at("other").c_str(), 1);
     const Ran refused = score(weights, {});
     EXPECT_EQ(not_refused(refused, 2), "");
-    EXPECT_NE(refused.err.find(other + " is another one; name the right one with --segmenter"), std::string::npos)
+    EXPECT_NE(refused.err.find(", not with " + other + "; name the right one with --segmenter"), std::string::npos)
         << refused.err;
     ::setenv("BONEAGE_WEIGHTS", at("nowhere").c_str(), 1);
     EXPECT_NE(score(weights, {}).err.find("none was found; name it with --segmenter"), std::string::npos);

@@ -56,6 +56,9 @@ TEST_F(SafetensorsTest, reads_tensors_and_metadata) {
     EXPECT_EQ(file.tensors()[1].shape, (std::vector<int64_t>{1, 3}));
     EXPECT_EQ(file.tensors()[1].elements(), 3);
     EXPECT_EQ(file.metadata(), (Metadata{{"k", "v"}}));
+    ASSERT_NE(file.metadata("k"), nullptr);
+    EXPECT_EQ(*file.metadata("k"), "v");
+    EXPECT_EQ(file.metadata("l"), nullptr);
     ASSERT_NE(file.find("b"), nullptr);
     EXPECT_EQ(file.find("b")->type, StoredType::bf16);
     EXPECT_EQ(file.find("c"), nullptr);

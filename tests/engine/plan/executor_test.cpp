@@ -1,9 +1,12 @@
 #include "engine/plan/executor.h"
 
 #include "kernels/base/error.h"
+#include "tests/support/folder.h"
 #include "tests/support/naive_backend.h"
 #include "tests/support/plan_runs.h"
 #include "tests/support/random_graph.h"
+
+#include <limits>
 
 namespace boneage::plan {
 namespace {
@@ -127,6 +130,27 @@ TEST(Executor, names_what_it_does_not_know) {
     EXPECT_THROW(executor.rerun("image"), UsageError);
     NaiveBackend other({.residual_in_place = true});
     EXPECT_THROW(Executor(lower(graph, {.height = 4, .width = 4}), other, source_of(parameters)), ContractError);
+}
+
+TEST(Executor, refuses_convolutions_with_weights_that_are_not_finite_and_names_them) {
+    const net::Graph graph = net::unet({.channels = 1, .depth = 1, .base_width = 8});
+    const Parameters sound = testing::random_parameters(graph, 5);
+    NaiveBackend backend;
+    Options options{.height = 16, .width = 16};
+    options.traits = backend.traits();
+    // A convolution's own values, those of a norm that is folded into it, and a transposed convolution's.
+    const std::vector<std::pair<std::string, std::string>> cases{{"enc0.conv2.weight", "enc0.conv2.weight"},
+                                                                 {"enc0.bn2.running_mean", "enc0.conv2.weight"},
+                                                                 {"head.bias", "head.weight"},
+                                                                 {"up0.weight", "up0.weight"}};
+    for (const auto& [broken, named] : cases) {
+        Parameters parameters = sound;
+        ASSERT_TRUE(parameters.contains(broken)) << broken;
+        parameters[broken].back() = std::numeric_limits<float>::quiet_NaN();
+        EXPECT_EQ(testing::error_of<UsageError>(
+                      [&] { const Executor executor(lower(graph, options), backend, source_of(parameters)); }),
+                  named + ", or what is folded into it, holds a value that is not finite");
+    }
 }
 
 }  // namespace

@@ -176,22 +176,35 @@ TEST(WeightedSampler, what_cannot_be_sampled_is_a_sentence) {
 }
 
 TEST(Shuffled, holds_every_index_once_in_an_order_of_the_epochs_own) {
-    std::vector<int64_t> order = shuffled(1000, 3, 5);
-    EXPECT_EQ(order, shuffled(1000, 3, 5));
-    EXPECT_NE(order, shuffled(1000, 3, 6));
-    EXPECT_NE(order, shuffled(1000, 4, 5));
+    std::vector<int64_t> order = shuffled(1000, 1, 3, 5);
+    EXPECT_EQ(order, shuffled(1000, 1, 3, 5));
+    EXPECT_NE(order, shuffled(1000, 1, 3, 6));
+    EXPECT_NE(order, shuffled(1000, 1, 4, 5));
     std::sort(order.begin(), order.end());
     std::vector<int64_t> all(1000);
     std::iota(all.begin(), all.end(), 0);
     EXPECT_EQ(order, all);
-    EXPECT_EQ(shuffled(1, 3, 5), std::vector<int64_t>{0});
-    EXPECT_EQ(error_of<UsageError>([] { shuffled(0, 3, 5); }), "there are no samples to train on");
+    EXPECT_EQ(shuffled(1, 1, 3, 5), std::vector<int64_t>{0});
+    EXPECT_EQ(error_of<UsageError>([] { shuffled(0, 1, 3, 5); }), "there are no samples to train on");
+}
+
+TEST(Shuffled, repeats_come_equally_often_and_not_one_round_after_the_other) {
+    std::vector<int64_t> order = shuffled(200, 3, 3, 5);
+    std::vector<int64_t> first(order.begin(), order.begin() + 200);
+    std::ranges::sort(first);
+    EXPECT_NE(std::ranges::adjacent_find(first), first.end()) << "all of the first round are others";
+    std::ranges::sort(order);
+    std::vector<int64_t> all;
+    for (int64_t sample = 0; sample < 200; ++sample) {
+        all.insert(all.end(), 3, sample);
+    }
+    EXPECT_EQ(order, all);
 }
 
 TEST(Shuffled, every_order_of_four_is_equally_likely) {
     std::vector<int64_t> counts(256);
     for (int64_t epoch = 0; epoch < 24'000; ++epoch) {
-        const std::vector<int64_t> order = shuffled(4, 1, epoch);
+        const std::vector<int64_t> order = shuffled(4, 1, 1, epoch);
         ++counts[static_cast<size_t>(order[0] * 64 + order[1] * 16 + order[2] * 4 + order[3])];
     }
     std::erase(counts, 0);

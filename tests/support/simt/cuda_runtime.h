@@ -16,6 +16,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 // ---- language ----------------------------------------------------------------------------------------
 #define __global__
@@ -95,8 +96,8 @@ struct Options {
 Options& options();
 // What may be wrong with the machine; tests set it.
 struct Faults {
-    int devices = 1;
-    int compute_capability = 90;
+    std::vector<int> compute_capabilities{90};                     // of each device there is
+    int unavailable = -1;                                          // the device that lets nobody use it
     int shared_bytes = 227 << 10;                                  // the most a block may opt in to
     bool no_cudnn = false;                                         // for tests/support/cudnn_simt.cpp
     bool old_driver = false;                                       // the driver is older than the runtime needs
@@ -362,6 +363,7 @@ enum cudaError_t {
     cudaErrorCudartUnloading = 4,
     cudaErrorInvalidConfiguration = 9,
     cudaErrorInsufficientDriver = 35,
+    cudaErrorDevicesUnavailable = 46,
     cudaErrorNoDevice = 100,
     cudaErrorInvalidResourceHandle = 400,
     cudaErrorUnknown = 999,

@@ -156,6 +156,8 @@ const char* cudaGetErrorString(cudaError_t e) {
             return "unknown error";
         case cudaErrorNoDevice:
             return "no CUDA-capable device is detected";
+        case cudaErrorDevicesUnavailable:
+            return "CUDA-capable device(s) is/are busy or unavailable";
         case cudaErrorInsufficientDriver:
             return "CUDA driver version is insufficient for CUDA runtime version";
         default:
@@ -248,16 +250,20 @@ struct CUevent_st {
 };
 
 cudaError_t cudaGetDeviceCount(int* count) {
-    *count = simt::faults().devices;
+    *count = static_cast<int>(simt::faults().compute_capabilities.size());
     if (simt::faults().old_driver)
         return cudaErrorInsufficientDriver;
     return *count > 0 ? cudaSuccess : cudaErrorNoDevice;
 }
 cudaError_t cudaSetDevice(int ordinal) {
-    return ordinal == 0 ? cudaSuccess : cudaErrorInvalidValue;
+    if (ordinal < 0 || ordinal >= static_cast<int>(simt::faults().compute_capabilities.size()))
+        return cudaErrorInvalidValue;
+    return ordinal == simt::faults().unavailable ? cudaErrorDevicesUnavailable : cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
-    const int capability = simt::faults().compute_capability;
+    if (ordinal < 0 || ordinal >= static_cast<int>(simt::faults().compute_capabilities.size()))
+        return cudaErrorInvalidValue;
+    const int capability = simt::faults().compute_capabilities[static_cast<std::size_t>(ordinal)];
     *properties = {"CUDA kernels on the CPU",
                    capability / 10,
                    capability % 10,
@@ -265,7 +271,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int ordinal) {
                    1 << 20,
                    std::size_t{1} << 32,
                    std::size_t(simt::faults().shared_bytes)};
-    return cudaSetDevice(ordinal);
+    return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
     *version = simt::faults().old_driver ? 11080 : 13000;
