@@ -3,15 +3,16 @@
 #include "kernels/base/buffer.h"
 
 #include <list>
+#include <utility>
 
 namespace boneage::train {
 namespace {
 
 class HostJudge final : public AgeJudge {
 public:
-    HostJudge(Workers& workers, Tensor<const uint8_t, Host> pictures, const pipeline::Recipe& recipe,
-              const JudgedAges& judged, plan::Backend& backend)
-        : workers_(workers), pictures_(pictures), recipe_(recipe), judged_(judged), backend_(backend) {}
+    HostJudge(Workers& workers, Tensor<const uint8_t, Host> pictures, const pipeline::Recipe& recipe, JudgedAges judged,
+              plan::Backend& backend)
+        : workers_(workers), pictures_(pictures), recipe_(recipe), judged_(std::move(judged)), backend_(backend) {}
 
     // The network takes memory, and no time: it is made for every epoch.
     void prepare(const plan::ParameterSource& /*parameters*/) override {}

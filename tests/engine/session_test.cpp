@@ -16,13 +16,13 @@ class SessionTest : public ::testing::Test {
 protected:
     // A segmenter that takes for hand what is brighter than `level`.
     [[nodiscard]] std::string segmenter(const std::string& name, float level) const {
-        const std::string path = (folder_ / name).string();
+        std::string path = (folder_ / name).string();
         io::write_model(path, {testing::kBrightSpec, recipe_, true, "For tests."}, testing::bright_weights(level),
                         io::StoredType::f32);
         return path;
     }
     [[nodiscard]] std::string weights(const std::string& name, const std::optional<std::string>& mark) const {
-        const std::string path = (folder_ / name).string();
+        std::string path = (folder_ / name).string();
         io::write_model(path, {testing::kSmallSpec, recipe_, true, "For tests.", mark},
                         testing::initial_weights(net::resnet34(testing::kSmallSpec), 3), io::StoredType::f32);
         return path;
