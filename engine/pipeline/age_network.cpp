@@ -74,7 +74,7 @@ void AgeNetwork::run_both_ways(int64_t count, std::vector<Ages>& ages) {
 void AgeNetwork::read(int64_t count, std::vector<Ages>& ages, double Ages::*which) const {
     const std::span<const float> answers = executor_.output("age");
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-        ages[i].*which = static_cast<double>(answers[i]) * age_.deviation_months + age_.mean_months;
+        ages[i].*which = age_.months(answers[i]);
     }
 }
 

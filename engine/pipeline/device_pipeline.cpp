@@ -178,11 +178,9 @@ std::vector<Result> DevicePipeline::finish(ImageBatch& images, std::span<const S
         const auto slot = static_cast<int64_t>(i);
         shared_->judge(answers, slot, recipe_, result);
         if (result.status == Status::ok) {
-            const auto months = [&](float answer) {
-                return static_cast<double>(answer) * recipe_.age.deviation_months + recipe_.age.mean_months;
-            };
             const auto ages = [&](const AnswerTables::AgeTables& tables) {
-                return Ages{months(tables.if_male.in(answers)[slot]), months(tables.if_female.in(answers)[slot])};
+                return Ages{recipe_.age.months(tables.if_male.in(answers)[slot]),
+                            recipe_.age.months(tables.if_female.in(answers)[slot])};
             };
             const AnswerTables& tables = shared_->answer_tables;
             enter_ages(result, options_.mirror ? mean_of(ages(tables.ages), ages(tables.mirrored)) : ages(tables.ages),

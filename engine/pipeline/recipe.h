@@ -92,8 +92,12 @@ struct Recipe {
     } input;
 
     struct Age {
-        double mean_months = 127.3;  // age = answer of the network * deviation_months + mean_months
+        double mean_months = 127.3;
         double deviation_months = 41.2;
+        // The age that an answer of the network means.
+        [[nodiscard]] double months(float answer) const {
+            return static_cast<double>(answer) * deviation_months + mean_months;
+        }
         bool operator==(const Age&) const = default;
     } age;
 

@@ -302,7 +302,9 @@ std::vector<float> TrainingExecutor::read_parameter(const ParameterPlace& place,
 }
 
 std::vector<float> TrainingExecutor::state(State state) const {
-    return download(flat(state).data(), flat(state).floats);
+    std::vector<float> values;
+    read_state(state, values);
+    return values;
 }
 
 void TrainingExecutor::read_state(State state, std::vector<float>& values) const {

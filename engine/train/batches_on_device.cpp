@@ -20,7 +20,7 @@ public:
           recipe_(recipe),
           judged_(judged),
           backend_(backend),
-          batches_(round_up(static_cast<int64_t>(judged.pictures.size()), judged.batch) / judged.batch),
+          batches_(ceil_div(static_cast<int64_t>(judged.pictures.size()), judged.batch)),
           pictures_(batches_ * judged.batch),
           answers_(2 * judged.batch),
           all_answers_(batches_ * answers_.size()) {
@@ -60,11 +60,9 @@ public:
         std::vector<pipeline::Ages> ages(judged_.pictures.size());
         for (size_t i = 0; i < ages.size(); ++i) {
             const auto picture = static_cast<int64_t>(i);
-            const float* boys = all_answers_.data() + picture / judged_.batch * answers_.size();
-            const auto months = [&](float answer) {
-                return static_cast<double>(answer) * recipe_.age.deviation_months + recipe_.age.mean_months;
-            };
-            ages[i] = {months(boys[picture % judged_.batch]), months(boys[judged_.batch + picture % judged_.batch])};
+            const float* boy =
+                all_answers_.data() + picture / judged_.batch * answers_.size() + picture % judged_.batch;
+            ages[i] = {recipe_.age.months(boy[0]), recipe_.age.months(boy[judged_.batch])};
         }
         return ages;
     }

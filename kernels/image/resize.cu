@@ -18,7 +18,6 @@ struct LinearSum : LinearArithmetic<P> {};
 template <>
 struct LinearSum<uint8_t> {
     using Row = int32_t;
-    using Weight = uint16_t;
 
     __device__ static Row across(int32_t a, int32_t b, int32_t w0, int32_t w1) { return (a * w0 + b * w1) >> 4; }
     __device__ static uint8_t down(Row a, Row b, int32_t w0, int32_t w1) {
